@@ -1,0 +1,85 @@
+# Everything happens in .venv, from requirements.lock. uv is used when it is on PATH; otherwise the
+# pinned one is installed into .venv first.
+
+PYTHON ?= python3
+CONFIG ?=
+# Each worker imports litellm (3 s, 180 MB): more than a few cost more than they save.
+PYTEST_ARGS ?= -n auto --maxprocesses 4
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv || echo $(BIN)/uv)
+
+# An interpreter from elsewhere is never downloaded: the one that was asked for is used or refused.
+export UV_PYTHON_DOWNLOADS := never
+# Neither tool asks the network for what came with it: prices, and whether there is a newer one.
+export LITELLM_LOCAL_MODEL_COST_MAP := True
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+# uv takes the hashes from the constraints, so every target installs its own part of the one lock.
+INSTALL := $(UV) pip install --python $(BIN)/python --require-hashes --constraint requirements.lock \
+	--requirement pyproject.toml --all-extras
+# No --require-hashes here: a folder has none. What builds it is pinned by the lock all the same.
+INSTALL_PROJECT := $(UV) pip install --python $(BIN)/python --no-deps \
+	--build-constraint requirements.lock --editable .
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench build lock clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s  %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/installed-demo ## Run the demo; CONFIG=my.yaml takes your own configuration
+	$(BIN)/python demo/run.py $(if $(CONFIG),--config $(CONFIG))
+
+test: $(VENV)/installed-test ## Run the tests; PYTEST_ARGS="-k name" runs a part
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/installed-lint ## Check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+bench: $(VENV)/installed-demo ## Run the benchmarks
+	$(BIN)/python benchmarks/run.py
+
+build: | $(UV) $(BIN)/python ## Build the source distribution, and the wheel from it, into dist/
+	rm -rf dist
+	$(UV) build --python $(BIN)/python --build-constraint requirements.lock --out-dir dist
+
+lock: | $(UV) $(BIN)/python ## Bring requirements.lock up to pyproject.toml; UPGRADE=1 takes newer releases
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
+		--group demo --group test --group lint --group tools \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --quiet \
+		--custom-compile-command "make lock" --output-file requirements.lock $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove .venv, what was built, and the caches
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/installed-demo: pyproject.toml requirements.lock | $(UV) $(BIN)/python
+	$(INSTALL) --group demo
+	$(INSTALL_PROJECT)
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed-demo
+	$(INSTALL) --group test
+	@touch $@
+
+$(VENV)/installed-lint: $(VENV)/installed-test
+	$(INSTALL) --group lint
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'capability_router needs Python 3.11 or newer; $(PYTHON) is' \
+			"$$($(PYTHON) --version 2>&1). Choose another: make PYTHON=python3.12" >&2; exit 1; }
+	$(if $(filter $(BIN)/uv,$(UV)),$(PYTHON) -m venv,$(UV) venv --quiet --python \
+		"$$($(PYTHON) -c 'import sys; print(sys.executable)')") $(VENV)
+
+$(BIN)/uv: | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)
+	awk '/^[^ ]/ {keep = /^uv==/} keep && !/#/' requirements.lock > $(VENV)/uv.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(VENV)/uv.txt
