@@ -1,0 +1,88 @@
+"""Ask for a capability instead of a provider's model.
+
+Models register at the leaves of a capability tree, pools target any node of it, a rotation policy
+moves models between active and standby, and a request fails over when a provider misbehaves.
+
+Each public name is imported on first use, so that importing the package costs nothing;
+``__init__.pyi`` tells type checkers the same, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_HOMES = {
+    "AllModelsFailedError": "engine.errors",
+    "AmbiguousCapabilityError": "engine.errors",
+    "Attempt": "engine.outcome",
+    "Call": "engine.call",
+    "CapabilityNode": "engine.tree",
+    "CapabilityPool": "engine.pool",
+    "CapabilityRouter": "router",
+    "CapabilityRouterError": "engine.errors",
+    "CapabilityTree": "engine.tree",
+    "CompletionRequest": "engine.request",
+    "ConfigurationError": "engine.errors",
+    "ConsecutiveFailures": "engine.deactivation",
+    "Cooldown": "engine.recovery",
+    "DeactivationPolicy": "engine.deactivation",
+    "Decision": "engine.decision",
+    "EventEmitter": "engine.events",
+    "EventType": "engine.events",
+    "FAULT_TABLE": "engine.faults",
+    "Failure": "engine.outcome",
+    "FailureKind": "engine.outcome",
+    "FaultRule": "engine.faults",
+    "Feature": "engine.model",
+    "Health": "engine.faults",
+    "Lease": "engine.lease",
+    "LeaseEndedError": "engine.errors",
+    "Model": "engine.model",
+    "NoAvailableModelError": "engine.errors",
+    "NodeType": "engine.tree",
+    "ObservabilityConnector": "engine.events",
+    "Outcome": "engine.outcome",
+    "PoolPreferences": "engine.membership",
+    "PoolState": "engine.pool",
+    "Price": "engine.model",
+    "Priority": "engine.selection",
+    "Problem": "engine.errors",
+    "Provider": "engine.model",
+    "Reason": "engine.deactivation",
+    "RecoveryPolicy": "engine.recovery",
+    "RetryPolicy": "engine.retry",
+    "RotationPolicy": "engine.rotation",
+    "RoundRobin": "engine.selection",
+    "RoutingEvent": "engine.events",
+    "Secret": "engine.model",
+    "SelectionStrategy": "engine.selection",
+    "StickUntilFailure": "engine.selection",
+    "Stop": "engine.call",
+    "StreamInterruptedError": "engine.errors",
+    "SystemClock": "clock",
+    "Try": "engine.call",
+    "UnknownCapabilityError": "engine.errors",
+    "UnknownModelError": "engine.errors",
+    "UnknownPoolError": "engine.errors",
+    "Usage": "engine.outcome",
+    "Verdict": "engine.deactivation",
+    "Wait": "engine.call",
+}
+"""Each public name and the module below this package that defines it."""
+
+# The stub spells it out for those who read and do not run.
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - see above  # pyright: ignore[reportUnsupportedDunderAll] - see above
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # The system's clock is lent to the engine before anything of it can be used.
+    import_module("capability_router.clock")
+    value = getattr(import_module(f"capability_router.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,223 @@
+from capability_router.clock import (
+    SystemClock as SystemClock,
+)
+from capability_router.engine.call import (
+    Call as Call,
+)
+from capability_router.engine.call import (
+    Stop as Stop,
+)
+from capability_router.engine.call import (
+    Try as Try,
+)
+from capability_router.engine.call import (
+    Wait as Wait,
+)
+from capability_router.engine.deactivation import (
+    ConsecutiveFailures as ConsecutiveFailures,
+)
+from capability_router.engine.deactivation import (
+    DeactivationPolicy as DeactivationPolicy,
+)
+from capability_router.engine.deactivation import (
+    Reason as Reason,
+)
+from capability_router.engine.deactivation import (
+    Verdict as Verdict,
+)
+from capability_router.engine.decision import (
+    Decision as Decision,
+)
+from capability_router.engine.errors import (
+    AllModelsFailedError as AllModelsFailedError,
+)
+from capability_router.engine.errors import (
+    AmbiguousCapabilityError as AmbiguousCapabilityError,
+)
+from capability_router.engine.errors import (
+    CapabilityRouterError as CapabilityRouterError,
+)
+from capability_router.engine.errors import (
+    ConfigurationError as ConfigurationError,
+)
+from capability_router.engine.errors import (
+    LeaseEndedError as LeaseEndedError,
+)
+from capability_router.engine.errors import (
+    NoAvailableModelError as NoAvailableModelError,
+)
+from capability_router.engine.errors import (
+    Problem as Problem,
+)
+from capability_router.engine.errors import (
+    StreamInterruptedError as StreamInterruptedError,
+)
+from capability_router.engine.errors import (
+    UnknownCapabilityError as UnknownCapabilityError,
+)
+from capability_router.engine.errors import (
+    UnknownModelError as UnknownModelError,
+)
+from capability_router.engine.errors import (
+    UnknownPoolError as UnknownPoolError,
+)
+from capability_router.engine.events import (
+    EventEmitter as EventEmitter,
+)
+from capability_router.engine.events import (
+    EventType as EventType,
+)
+from capability_router.engine.events import (
+    ObservabilityConnector as ObservabilityConnector,
+)
+from capability_router.engine.events import (
+    RoutingEvent as RoutingEvent,
+)
+from capability_router.engine.faults import (
+    FAULT_TABLE as FAULT_TABLE,
+)
+from capability_router.engine.faults import (
+    FaultRule as FaultRule,
+)
+from capability_router.engine.faults import (
+    Health as Health,
+)
+from capability_router.engine.lease import (
+    Lease as Lease,
+)
+from capability_router.engine.membership import (
+    PoolPreferences as PoolPreferences,
+)
+from capability_router.engine.model import (
+    Feature as Feature,
+)
+from capability_router.engine.model import (
+    Model as Model,
+)
+from capability_router.engine.model import (
+    Price as Price,
+)
+from capability_router.engine.model import (
+    Provider as Provider,
+)
+from capability_router.engine.model import (
+    Secret as Secret,
+)
+from capability_router.engine.outcome import (
+    Attempt as Attempt,
+)
+from capability_router.engine.outcome import (
+    Failure as Failure,
+)
+from capability_router.engine.outcome import (
+    FailureKind as FailureKind,
+)
+from capability_router.engine.outcome import (
+    Outcome as Outcome,
+)
+from capability_router.engine.outcome import (
+    Usage as Usage,
+)
+from capability_router.engine.pool import (
+    CapabilityPool as CapabilityPool,
+)
+from capability_router.engine.pool import (
+    PoolState as PoolState,
+)
+from capability_router.engine.recovery import (
+    Cooldown as Cooldown,
+)
+from capability_router.engine.recovery import (
+    RecoveryPolicy as RecoveryPolicy,
+)
+from capability_router.engine.request import (
+    CompletionRequest as CompletionRequest,
+)
+from capability_router.engine.retry import (
+    RetryPolicy as RetryPolicy,
+)
+from capability_router.engine.rotation import (
+    RotationPolicy as RotationPolicy,
+)
+from capability_router.engine.selection import (
+    Priority as Priority,
+)
+from capability_router.engine.selection import (
+    RoundRobin as RoundRobin,
+)
+from capability_router.engine.selection import (
+    SelectionStrategy as SelectionStrategy,
+)
+from capability_router.engine.selection import (
+    StickUntilFailure as StickUntilFailure,
+)
+from capability_router.engine.tree import (
+    CapabilityNode as CapabilityNode,
+)
+from capability_router.engine.tree import (
+    CapabilityTree as CapabilityTree,
+)
+from capability_router.engine.tree import (
+    NodeType as NodeType,
+)
+from capability_router.router import (
+    CapabilityRouter as CapabilityRouter,
+)
+
+__all__ = [
+    "FAULT_TABLE",
+    "AllModelsFailedError",
+    "AmbiguousCapabilityError",
+    "Attempt",
+    "Call",
+    "CapabilityNode",
+    "CapabilityPool",
+    "CapabilityRouter",
+    "CapabilityRouterError",
+    "CapabilityTree",
+    "CompletionRequest",
+    "ConfigurationError",
+    "ConsecutiveFailures",
+    "Cooldown",
+    "DeactivationPolicy",
+    "Decision",
+    "EventEmitter",
+    "EventType",
+    "Failure",
+    "FailureKind",
+    "FaultRule",
+    "Feature",
+    "Health",
+    "Lease",
+    "LeaseEndedError",
+    "Model",
+    "NoAvailableModelError",
+    "NodeType",
+    "ObservabilityConnector",
+    "Outcome",
+    "PoolPreferences",
+    "PoolState",
+    "Price",
+    "Priority",
+    "Problem",
+    "Provider",
+    "Reason",
+    "RecoveryPolicy",
+    "RetryPolicy",
+    "RotationPolicy",
+    "RoundRobin",
+    "RoutingEvent",
+    "Secret",
+    "SelectionStrategy",
+    "StickUntilFailure",
+    "Stop",
+    "StreamInterruptedError",
+    "SystemClock",
+    "Try",
+    "UnknownCapabilityError",
+    "UnknownModelError",
+    "UnknownPoolError",
+    "Usage",
+    "Verdict",
+    "Wait",
+]

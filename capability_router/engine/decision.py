@@ -1,0 +1,44 @@
+"""The record of one call: what was asked, what was tried, who served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from capability_router.engine.outcome import Attempt
+
+__all__ = ["Decision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How one call went; holds no text of the request or the answer.
+
+    Attributes:
+        capability: What was asked for, as the caller wrote it.
+        at: Monotonic seconds when the call ended.
+        served_by: Id of the model that answered; None if none did.
+        pool: Name of the pool that model was picked from; None if none served.
+        attempts: Everything that was tried, oldest first.
+        panic: True if a model was tried before its time because nothing else was left.
+    """
+
+    capability: str
+    at: float
+    served_by: str | None
+    pool: str | None
+    attempts: tuple[Attempt, ...]
+    panic: bool = False
+
+    def __str__(self) -> str:
+        steps = "; ".join(str(attempt) for attempt in self.attempts) or "nothing was tried"
+        return f"{self.capability} -> {self.served_by or 'nobody'} ({steps})"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the record as JSON-ready values."""
+        return {
+            "capability": self.capability,
+            "served_by": self.served_by,
+            "pool": self.pool,
+            "attempts": [attempt.as_dict() for attempt in self.attempts],
+            "panic": self.panic,
+        }

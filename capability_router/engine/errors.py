@@ -1,0 +1,236 @@
+"""Every error the project raises by its own decision.
+
+Knows no vendor: a provider's exception is translated, or passed on unchanged, at the edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from capability_router.engine.outcome import Attempt
+
+__all__ = [
+    "AllModelsFailedError",
+    "AmbiguousCapabilityError",
+    "CapabilityRouterError",
+    "ConfigurationError",
+    "IncompleteAnswerError",
+    "LeaseEndedError",
+    "NoAvailableModelError",
+    "Problem",
+    "StreamInterruptedError",
+    "UnknownCapabilityError",
+    "UnknownModelError",
+    "UnknownPoolError",
+    "nearest",
+]
+
+
+class CapabilityRouterError(Exception):
+    """Base of everything this project raises by its own decision."""
+
+
+class _UnknownNameError(CapabilityRouterError, KeyError):
+    """A name that is not there; subclasses say of which kind.
+
+    Args:
+        name: What was asked for.
+        near: Existing names that resemble it, best first; may be empty.
+    """
+
+    kind = "name"
+
+    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+        super().__init__(name)
+        self.name = name
+        self.near = tuple(near)
+
+    def __str__(self) -> str:
+        hint = f"; nearest: {', '.join(self.near)}" if self.near else ""
+        return f"unknown {self.kind} {self.name!r}{hint}"
+
+
+class UnknownCapabilityError(_UnknownNameError):
+    """No node of the capability tree has this path, last segment or alias."""
+
+    kind = "capability"
+
+
+class UnknownModelError(_UnknownNameError):
+    """No registered model has this id."""
+
+    kind = "model"
+
+
+class UnknownPoolError(_UnknownNameError):
+    """Neither a pool nor a capability has this name."""
+
+    kind = "pool or capability"
+
+
+class AmbiguousCapabilityError(UnknownCapabilityError):
+    """A short name belongs to several nodes; ``near`` holds all of their paths."""
+
+    def __str__(self) -> str:
+        return f"capability {self.name!r} is ambiguous; use one of: {', '.join(self.near)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a configuration, with its place.
+
+    Attributes:
+        message: What was found and what is allowed, in one sentence.
+        key_path: Dotted path of the key, for instance ``pools.text.strategy``.
+        file: Name of the file or ``<string>``.
+        line: Line in the file, counted from 1; 0 if the place is not known.
+        column: Column in the line, counted from 1; 0 if the place is not known.
+        nearest: The allowed spelling that is closest to what was found, if one is close.
+    """
+
+    message: str
+    key_path: str = ""
+    file: str = "<string>"
+    line: int = 0
+    column: int = 0
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        where = f"{place}: {self.key_path}: " if self.key_path else f"{place}: "
+        hint = f"; did you mean {self.nearest!r}?" if self.nearest else ""
+        return f"{where}{self.message}{hint}"
+
+
+class ConfigurationError(CapabilityRouterError, ValueError):
+    """A configuration that cannot be used; nothing was built from it.
+
+    Args:
+        problems: All that is wrong, in the order of the file; at least one.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class NoAvailableModelError(CapabilityRouterError):
+    """No model can take the request now.
+
+    Args:
+        capability: What was asked for.
+        reasons: Why each candidate was left out, by model id; empty if there is no candidate.
+        retry_after_s: Seconds until the first of them may be tried again, >= 0; None if no
+            model will come back by itself.
+        attempts: What was tried for this call before, oldest first.
+    """
+
+    def __init__(
+        self,
+        capability: str,
+        reasons: dict[str, str] | None = None,
+        *,
+        retry_after_s: float | None = None,
+        attempts: Sequence[Attempt] = (),
+    ) -> None:
+        super().__init__(capability)
+        self.capability = capability
+        self.reasons = reasons or {}
+        self.retry_after_s = retry_after_s
+        self.attempts = tuple(attempts)
+
+    def __str__(self) -> str:
+        if not self.reasons:
+            return f"no model is registered for {self.capability!r}; register one at or under it"
+        shown = "; ".join(f"{model}: {why}" for model, why in list(self.reasons.items())[:10])
+        more = f"; and {len(self.reasons) - 10} more" if len(self.reasons) > 10 else ""
+        wait = "" if self.retry_after_s is None else f"; try again in {self.retry_after_s:.1f} s"
+        return f"no model can serve {self.capability!r} now ({shown}{more}){wait}"
+
+
+class AllModelsFailedError(NoAvailableModelError):
+    """A call tried what it could, and nothing answered.
+
+    ``attempts`` holds each try with its kind, status and the provider's own error; the last of
+    these errors is the ``__cause__``.
+
+    Args:
+        capability: What was asked for.
+        reasons: Why each other candidate was left out, by model id.
+        retry_after_s: Seconds until a model may be tried again, >= 0; None if not known.
+        attempts: What was tried, oldest first.
+        why: Why nothing more was tried.
+    """
+
+    def __init__(
+        self,
+        capability: str,
+        reasons: dict[str, str] | None = None,
+        *,
+        retry_after_s: float | None = None,
+        attempts: Sequence[Attempt] = (),
+        why: str = "",
+    ) -> None:
+        super().__init__(capability, reasons, retry_after_s=retry_after_s, attempts=attempts)
+        self.why = why
+
+    def __str__(self) -> str:
+        tried = "; ".join(str(attempt) for attempt in self.attempts) or "nothing was tried"
+        return f"no model answered for {self.capability!r} ({tried}); stopped because {self.why}"
+
+
+class StreamInterruptedError(CapabilityRouterError):
+    """A stream broke after a part of the answer had been handed out.
+
+    Args:
+        partial_text: The text handed out so far.
+        attempts: Every attempt of the call, the broken one last.
+    """
+
+    def __init__(self, partial_text: str, attempts: Sequence[Attempt]) -> None:
+        super().__init__(partial_text)
+        self.partial_text = partial_text
+        self.attempts = tuple(attempts)
+
+    def __str__(self) -> str:
+        last = f": {self.attempts[-1]}" if self.attempts else ""
+        return f"the stream broke after {len(self.partial_text)} characters{last}"
+
+
+class IncompleteAnswerError(CapabilityRouterError):
+    """An answer ended without a finish reason: it was cut, whatever the connection says."""
+
+    def __str__(self) -> str:
+        return "the answer ended without a finish reason: it was cut short"
+
+
+class LeaseEndedError(CapabilityRouterError, ValueError):
+    """A lease was reported or released a second time, or had expired before."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(model_id)
+        self.model_id = model_id
+
+    def __str__(self) -> str:
+        return (
+            f"the lease on {self.model_id!r} has already ended: a lease is reported or released"
+            " exactly once, before it expires"
+        )
+
+
+def nearest(name: str, known: Sequence[str], *, most: int = 3) -> list[str]:
+    """Existing names that look like a misspelt one.
+
+    Args:
+        name: What was written.
+        known: What exists.
+        most: How many to return at most, >= 1.
+
+    Returns:
+        The closest names, best first; empty if none is close.
+    """
+    return get_close_matches(name, known, n=most, cutoff=0.6)

@@ -1,0 +1,99 @@
+"""What the engine tells the world: events, who emits them and who listens."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+__all__ = ["EventEmitter", "EventType", "ObservabilityConnector", "RoutingEvent"]
+
+
+class EventType(StrEnum):
+    """What happened."""
+
+    MODEL_ADDED = "model_added"
+    MODEL_REMOVED = "model_removed"
+    MODEL_DEACTIVATED = "model_deactivated"
+    MODEL_ACTIVATED = "model_activated"
+    MODEL_ROTATED = "model_rotated"
+    PROBE_STARTED = "probe_started"
+    PROBE_FAILED = "probe_failed"
+    PROBE_RETURNED = "probe_returned"
+    STANDBY_EXTENDED = "standby_extended"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingEvent:
+    """One change in one pool.
+
+    Attributes:
+        type: What happened.
+        pool: Name of the pool.
+        model: Id of the model.
+        at: Monotonic seconds of the router's clock.
+        reason: Why, for instance ``error_threshold`` or ``manual``; empty if there is none.
+        until: Monotonic seconds of the next trial, for a deactivation; None if it stays until
+            it is recovered by hand.
+        details: Further JSON-ready facts.
+    """
+
+    type: EventType
+    pool: str
+    model: str
+    at: float
+    reason: str = ""
+    until: float | None = None
+    details: dict[str, object] = field(default_factory=dict[str, object])
+
+
+Subscriber = Callable[[RoutingEvent], object]
+
+
+class ObservabilityConnector(Protocol):
+    """A sink for what pools do: added, removed, deactivated, activated, rotated, probed."""
+
+    def record(self, event: RoutingEvent) -> None:
+        """Take one event; must return quickly and may raise without harm."""
+        ...
+
+
+class EventEmitter:
+    """Hands each event to every subscriber, in the order they subscribed.
+
+    A subscriber that raises is passed over: the others get the event, and the router goes on.
+    What it raised is kept in ``failures``, the newest 100.
+    """
+
+    def __init__(self) -> None:
+        # Replaced as a whole on change, so emitting in one thread never sees half a list.
+        self._subscribers: tuple[tuple[Subscriber, EventType | None], ...] = ()
+        self.failures: deque[tuple[RoutingEvent, Exception]] = deque(maxlen=100)
+
+    def subscribe(self, subscriber: Subscriber, event_type: EventType | None = None) -> None:
+        """Call ``subscriber`` with every later event, or with those of one type.
+
+        Args:
+            subscriber: A callable that takes the event; called in the thread that caused it.
+            event_type: The only type to hand over; None for all.
+        """
+        self._subscribers = (*self._subscribers, (subscriber, event_type))
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Stop calling ``subscriber``; one that never subscribed is no error."""
+        self._subscribers = tuple(s for s in self._subscribers if s[0] != subscriber)
+
+    def emit(self, event: RoutingEvent) -> None:
+        """Hand one event to all who asked for its type."""
+        for subscriber, wanted in self._subscribers:
+            if wanted in (None, event.type):
+                self.deliver(subscriber, event)
+
+    def deliver(self, subscriber: Subscriber, event: RoutingEvent) -> None:
+        """Hand one event to one listener; what it raises goes no further than ``failures``."""
+        try:
+            subscriber(event)
+        except Exception as error:  # noqa: BLE001 - foreign code, and it must harm nobody
+            self.failures.append((event, error))

@@ -1,0 +1,139 @@
+"""The fault table: what each kind of failure means for the model and for the call.
+
+Knows statuses and error codes, no vendor's exception class: the adapters read those out first,
+because the classes that SDKs choose are less reliable than the status.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from capability_router.engine.outcome import Failure, FailureKind
+
+__all__ = ["FAULT_TABLE", "FaultRule", "Health", "classify"]
+
+
+class Health(StrEnum):
+    """What a failure says about the model's health."""
+
+    UNTOUCHED = "untouched"
+    """Nothing: the caller, or nobody, is to blame."""
+    COUNTS = "counts"
+    """One mark against the model; the deactivation policy counts them."""
+    MODEL = "model"
+    """The model leaves at once."""
+    PROVIDER = "provider"
+    """Every model of the provider leaves at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRule:
+    """One row of the fault table.
+
+    Attributes:
+        health: What the failure says about the model.
+        next_model: True if another model may be tried; False re-raises the provider's error.
+        repeat_if_alone: True if the same model is tried once more when no other is left.
+    """
+
+    health: Health
+    next_model: bool = True
+    repeat_if_alone: bool = False
+
+
+_STOP = FaultRule(Health.UNTOUCHED, next_model=False)
+_TRANSIENT = FaultRule(Health.COUNTS, repeat_if_alone=True)
+
+FAULT_TABLE: Mapping[FailureKind, FaultRule] = MappingProxyType(
+    {
+        FailureKind.INVALID_REQUEST: _STOP,
+        FailureKind.CONTEXT_OVERFLOW: FaultRule(Health.UNTOUCHED),
+        FailureKind.CONTENT_POLICY: _STOP,
+        FailureKind.UNSUPPORTED: FaultRule(Health.UNTOUCHED),
+        FailureKind.AUTH: FaultRule(Health.PROVIDER),
+        FailureKind.BILLING: FaultRule(Health.PROVIDER),
+        FailureKind.QUOTA_EXHAUSTED: FaultRule(Health.PROVIDER),
+        FailureKind.NOT_FOUND: FaultRule(Health.MODEL),
+        FailureKind.RATE_LIMITED: FaultRule(Health.MODEL),
+        FailureKind.OVERLOADED: _TRANSIENT,
+        FailureKind.SERVER_ERROR: _TRANSIENT,
+        FailureKind.TIMEOUT: FaultRule(Health.COUNTS),
+        FailureKind.STALLED: FaultRule(Health.COUNTS),
+        FailureKind.CONNECTION: _TRANSIENT,
+        FailureKind.PROTOCOL: FaultRule(Health.COUNTS),
+        FailureKind.CANCELLED: _STOP,
+    }
+)
+"""The default table; a configuration may replace single rows."""
+
+_BY_STATUS = {
+    401: FailureKind.AUTH,
+    402: FailureKind.BILLING,
+    403: FailureKind.AUTH,
+    404: FailureKind.NOT_FOUND,
+    408: FailureKind.TIMEOUT,
+    409: FailureKind.OVERLOADED,
+    429: FailureKind.RATE_LIMITED,
+    503: FailureKind.OVERLOADED,
+    529: FailureKind.OVERLOADED,
+}
+
+_CONTEXT = re.compile(
+    r"context_length_exceeded|maximum context length|context window|prompt is too long"
+    r"|exceeds? the (available )?context|exceed_context_size|input is too long",
+    re.IGNORECASE,
+)
+_POLICY = re.compile(
+    r"content_policy|content_filter|content management policy|responsible ai policy|safety system",
+    re.IGNORECASE,
+)
+_QUOTA = re.compile(
+    r"insufficient_quota|exceeded your current quota|quota exhausted|credit balance|regain access",
+    re.IGNORECASE,
+)
+_MESSAGE_LIMIT = 300
+
+
+def classify(
+    status: int | None,
+    text: str = "",
+    *,
+    retry_after_s: float | None = None,
+    error: BaseException | None = None,
+) -> Failure:
+    """Name a failed response by its status, then by its error code and wording.
+
+    Args:
+        status: HTTP status; None if there was no response at all.
+        text: Error code and message together, as the provider wrote them.
+        retry_after_s: Seconds the provider asked to wait; None if it did not.
+        error: The exception to keep with the failure.
+
+    Returns:
+        The failure. Without a status it is a connection failure. Every 4xx that the table does
+        not know is the caller's, every other status the server's.
+    """
+    return Failure(_kind(status, text), status, retry_after_s, text[:_MESSAGE_LIMIT], error)
+
+
+def _kind(status: int | None, text: str) -> FailureKind:
+    if status is None:
+        return FailureKind.CONNECTION
+    # Anthropic answers an empty balance and a spent limit with 400.
+    if status in (400, 403, 429) and _QUOTA.search(text):
+        return FailureKind.QUOTA_EXHAUSTED
+    if status in (400, 413, 422):
+        return _refusal(text)
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return FailureKind.INVALID_REQUEST if 400 <= status < 500 else FailureKind.SERVER_ERROR
+
+
+def _refusal(text: str) -> FailureKind:
+    if _CONTEXT.search(text):
+        return FailureKind.CONTEXT_OVERFLOW
+    return FailureKind.CONTENT_POLICY if _POLICY.search(text) else FailureKind.INVALID_REQUEST

@@ -1,0 +1,140 @@
+"""Facts about models and providers that do not change while the program runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from capability_router.engine.request import CompletionRequest
+
+__all__ = ["Feature", "Model", "Price", "Provider", "Secret"]
+
+
+class Feature(StrEnum):
+    """What a model may be able to do beyond its capability; each equals its plain string."""
+
+    STREAMING = "streaming"
+    TOOL_CALLING = "tool_calling"
+    TOOL_CHOICE = "tool_choice"
+    STRUCTURED_OUTPUT = "structured_output"
+    JSON_MODE = "json_mode"
+    VISION = "vision"
+    AUDIO_INPUT = "audio_input"
+    PDF_INPUT = "pdf_input"
+    VIDEO_INPUT = "video_input"
+    REASONING = "reasoning"
+    ASSISTANT_PREFILL = "assistant_prefill"
+
+
+class Secret:
+    """A value that shows itself only when asked by name.
+
+    Args:
+        value: The secret text.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret text; hand it to the provider's client and to nothing else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError("a Secret is not pickled; keep the reference to it, ${env:NAME}, instead")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs, in US dollars per million tokens.
+
+    Attributes:
+        input: Price of a million input tokens, >= 0.
+        output: Price of a million output tokens, >= 0.
+    """
+
+    input: float
+    output: float
+
+    def cost_usd(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the price of these tokens in US dollars."""
+        return (self.input * input_tokens + self.output * output_tokens) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One failure and credential domain: a vendor's API under one account.
+
+    Attributes:
+        id: The project's own name for it, for instance ``groq`` or ``openai-eu``.
+        vendor: Whose API it speaks, as LiteLLM names it; ``openai`` for any server that is
+            compatible with OpenAI's API. Empty means the id.
+        base_url: Root of the API, ending before ``/chat/completions``; None for the vendor's own.
+        api_key: Credential; None leaves it to the client library's environment variable.
+    """
+
+    id: str
+    vendor: str = ""
+    base_url: str | None = None
+    api_key: Secret | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.vendor:
+            object.__setattr__(self, "vendor", "openai" if self.base_url else self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One callable endpoint of one provider.
+
+    Attributes:
+        id: Unique name, by convention ``provider/name``.
+        capabilities: Nodes it registers at: paths, unique last segments or aliases.
+        provider: Id of its provider; empty means the part of the id before the first ``/``.
+        name: What the provider calls it; empty means the part of the id after the first ``/``.
+        features: What it can do; None means not declared, and no request is refused for it.
+        context_window: Tokens of input and output together, > 0; None if not known.
+        price: Cost; None if not known.
+    """
+
+    id: str
+    capabilities: tuple[str, ...]
+    provider: str = ""
+    name: str = ""
+    features: frozenset[str] | None = None
+    context_window: int | None = None
+    price: Price | None = None
+
+    def __post_init__(self) -> None:
+        prefix, _, rest = self.id.partition("/")
+        object.__setattr__(self, "capabilities", _as_names(self.capabilities, self.id))
+        object.__setattr__(self, "provider", self.provider or prefix)
+        object.__setattr__(self, "name", self.name or rest or prefix)
+        if self.features is not None:
+            object.__setattr__(self, "features", frozenset(self.features))
+
+    def lacks(self, request: CompletionRequest) -> str | None:
+        """Say why this model cannot serve a request; None if it can.
+
+        Returns:
+            A phrase such as ``lacks vision`` or ``context window 2048 < 5000 tokens``.
+        """
+        if self.features is not None and not request.requires <= self.features:
+            return "lacks " + ", ".join(sorted(request.requires - self.features))
+        if self.context_window is not None and request.tokens > self.context_window:
+            return f"context window {self.context_window} < {request.tokens} tokens"
+        return None
+
+
+def _as_names(capabilities: Collection[str], model_id: str) -> tuple[str, ...]:
+    if isinstance(capabilities, str) or not capabilities:
+        raise ValueError(
+            f"model {model_id!r}: capabilities {capabilities!r} must be a non-empty list of names"
+        )
+    return tuple(dict.fromkeys(capabilities))

@@ -1,0 +1,131 @@
+"""How one attempt ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = ["Attempt", "Failure", "FailureKind", "Outcome", "Usage"]
+
+
+class FailureKind(StrEnum):
+    """What went wrong, by who has to act on it; ``faults`` says what follows."""
+
+    INVALID_REQUEST = "invalid_request"
+    CONTEXT_OVERFLOW = "context_overflow"
+    CONTENT_POLICY = "content_policy"
+    UNSUPPORTED = "unsupported"
+    AUTH = "auth"
+    BILLING = "billing"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    NOT_FOUND = "not_found"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    CONNECTION = "connection"
+    PROTOCOL = "protocol"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer as the provider counted them.
+
+    Attributes:
+        input_tokens: Tokens of the prompt, >= 0.
+        output_tokens: Tokens of the answer, >= 0.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt did not give an answer.
+
+    Attributes:
+        kind: What went wrong.
+        status: HTTP status, None if no response came.
+        retry_after_s: Seconds the provider asked to wait, >= 0; None if it did not say.
+        message: The provider's words, cut to 300 characters; untrusted text.
+        error: The provider's own exception, to be re-raised or chained.
+    """
+
+    kind: FailureKind
+    status: int | None = None
+    retry_after_s: float | None = None
+    message: str = ""
+    error: BaseException | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of an attempt: an answer, or a failure.
+
+    Attributes:
+        failure: Why there is no answer; None for an answer.
+        usage: Tokens of the answer.
+        latency_s: Seconds from start to end, >= 0; None lets the router take the lease's age.
+    """
+
+    failure: Failure | None = None
+    usage: Usage = Usage()
+    latency_s: float | None = None
+
+    @classmethod
+    def success(cls, usage: Usage | None = None) -> Outcome:
+        """Return the outcome of a complete answer."""
+        return cls(usage=usage or Usage())
+
+    @classmethod
+    def failed(
+        cls, kind: FailureKind, *, status: int | None = None, retry_after_s: float | None = None
+    ) -> Outcome:
+        """Return the outcome of a failure; the arguments are those of ``Failure``."""
+        return cls(failure=Failure(kind, status, retry_after_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One line of a call's history.
+
+    Attributes:
+        model: Id of the model that was tried.
+        provider: Id of its provider.
+        kind: How it failed; None if it served.
+        status: HTTP status of the failure, if any.
+        latency_s: Seconds it took, >= 0.
+        probe: True if it was the trial of a model on standby.
+        error: The provider's own exception, if any.
+    """
+
+    model: str
+    provider: str
+    kind: FailureKind | None = None
+    status: int | None = None
+    latency_s: float = 0.0
+    probe: bool = False
+    error: BaseException | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        status = f" (HTTP {self.status})" if self.status else ""
+        return f"{self.model}: {self.kind or 'served'}{status} in {self.latency_s:.2f} s"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the line as JSON-ready values, without the exception."""
+        return {
+            "model": self.model,
+            "provider": self.provider,
+            "kind": str(self.kind) if self.kind else None,
+            "status": self.status,
+            "latency_s": round(self.latency_s, 6),
+            "probe": self.probe,
+        }

@@ -1,0 +1,78 @@
+"""Time as the engine sees it: numbers that are handed in.
+
+Knows no real clock. ``now`` is monotonic seconds with an arbitrary start; only differences mean
+anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from random import Random
+from typing import Protocol
+
+__all__ = ["Clock", "Deadline", "World", "default_world", "lend"]
+
+
+class Clock(Protocol):
+    """A source of monotonic time."""
+
+    def now(self) -> float:
+        """Return monotonic seconds; never goes back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment after which no attempt starts.
+
+    Attributes:
+        at: Monotonic seconds; ``inf`` for no deadline.
+    """
+
+    at: float = inf
+
+    @classmethod
+    def after(cls, now: float, seconds: float | None) -> Deadline:
+        """Return the deadline that many seconds from now; None means never."""
+        return cls() if seconds is None else cls(now + seconds)
+
+    def left(self, now: float) -> float:
+        """Return the seconds left, >= 0."""
+        return max(0.0, self.at - now)
+
+    def passed(self, now: float) -> bool:
+        """Return whether the moment has come."""
+        return now >= self.at
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the engine borrows from outside: a clock and a source of chance.
+
+    Attributes:
+        clock: Source of ``now``.
+        rng: Source of jitter and draws; seeded, so that a run can be replayed.
+    """
+
+    clock: Clock
+    rng: Random
+
+
+_lent: list[World] = []
+
+
+def lend(world: World) -> None:
+    """Set what is used where no clock and random source are passed; the package does it once."""
+    _lent[:] = [world]
+
+
+def default_world() -> World:
+    """Return what the package has lent.
+
+    Raises:
+        RuntimeError: If an engine module was imported past the package, which lends it.
+    """
+    if not _lent:
+        raise RuntimeError("no clock was given: pass world=World(clock, rng)")
+    return _lent[0]

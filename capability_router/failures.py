@@ -1,0 +1,122 @@
+"""From any client library's exception to a failure, without importing any of them.
+
+Reads statuses, error codes and headers by the attributes that client libraries agree on. An
+exception that names no status and is no transport error is the caller's own: it is not held
+against the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from capability_router.engine.faults import classify
+from capability_router.engine.outcome import Failure, FailureKind
+from capability_router.headers import retry_after_s
+
+__all__ = ["causes", "failure_of", "response_headers"]
+
+# Class names of httpx, httpcore, aiohttp, requests, urllib3, openai and anthropic for "no answer
+# came". A class counts if it or one of its bases bears the name.
+_TIMEOUTS = frozenset({"TimeoutError", "TimeoutException", "APITimeoutError", "Timeout"})
+_CUT = frozenset(
+    {
+        "RemoteProtocolError",
+        "ClientPayloadError",
+        "IncompleteRead",
+        "ChunkedEncodingError",
+        "JSONDecodeError",
+        "APIResponseValidationError",
+        "IncompleteAnswerError",
+    }
+)
+_TRANSPORT = frozenset(
+    {"TransportError", "ClientError", "APIConnectionError", "ConnectionError", "HTTPError"}
+)
+# openai, anthropic and httpx; then aiohttp and urllib; then Google's libraries.
+_STATUS_NAMES = ("status_code", "status", "code")
+
+
+def response_headers(error: BaseException) -> Mapping[str, str] | None:
+    """Return the headers of the response that an exception tells of; None if none came.
+
+    Names are in lower case.
+    """
+    response = _response(error)
+    # aiohttp and urllib have no response on their errors: status and headers stand there instead.
+    headers = getattr(error if response is None else response, "headers", None)
+    # urllib's headers have the methods of a mapping, but do not count as one.
+    items = getattr(headers, "items", None)
+    return {str(name).lower(): str(value) for name, value in items()} if items else None
+
+
+def failure_of(
+    error: BaseException,
+    headers_of: Callable[[BaseException], Mapping[str, str] | None] = response_headers,
+) -> Failure:
+    """Name what an exception means for the model that was called.
+
+    A status that came with a response decides. Without one, what lies at the bottom of the chain
+    of causes does: client libraries report a reset connection as "500" or hide it in an error of
+    their own.
+
+    Args:
+        error: What the client library raised.
+        headers_of: Finds the response headers, where a library keeps them in its own way; None
+            from it means that there was no response.
+
+    Returns:
+        A failure that keeps the exception. An exception without a status that is no transport
+        error is ``invalid_request``: it would happen with any model.
+    """
+    status, found = _status(error), headers_of(error)
+    kind = _kind_without_response(error) if found is None or status is None else None
+    if kind is not None or status is None:
+        return Failure(kind or FailureKind.INVALID_REQUEST, message=str(error)[:300], error=error)
+    wait_s = retry_after_s(found) if found is not None else None
+    return classify(status, f"{_code(error)} {error}".strip(), retry_after_s=wait_s, error=error)
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Iterate over an exception and what it was raised from, nearest first."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _kind_without_response(error: BaseException) -> FailureKind | None:
+    names = {cls.__name__ for cause in causes(error) for cls in type(cause).__mro__}
+    if names & _TIMEOUTS:
+        return FailureKind.TIMEOUT
+    if names & _CUT:
+        return FailureKind.PROTOCOL
+    if names & _TRANSPORT or any(_is_network_error(cause) for cause in causes(error)):
+        return FailureKind.CONNECTION
+    # An error event within a stream: openai's and anthropic's clients raise their base class.
+    return FailureKind.SERVER_ERROR if "APIError" in names and _status(error) is None else None
+
+
+def _is_network_error(error: BaseException) -> bool:
+    """An operating system's error that names a file is about the caller's files."""
+    return isinstance(error, OSError) and error.filename is None
+
+
+def _status(error: Any) -> int | None:
+    stated = (
+        getattr(source, name, None)
+        for source in (error, _response(error))
+        for name in _STATUS_NAMES
+    )
+    return next((s for s in stated if isinstance(s, int) and 400 <= s < 600), None)
+
+
+def _response(error: Any) -> Any:
+    return getattr(error, "response", None)
+
+
+def _code(error: Any) -> str:
+    code = getattr(error, "code", None)
+    return code if isinstance(code, str) else ""

@@ -1,0 +1,170 @@
+"""The front door: models, pools and calls of one application, safe for threads and event loops."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from os import PathLike
+from random import Random
+from threading import RLock
+from typing import TypeVar
+
+from capability_router import drivers
+from capability_router.clock import SystemClock, WaitingClock
+from capability_router.engine.call import Call, Try
+from capability_router.engine.decision import Decision
+from capability_router.engine.events import EventEmitter, ObservabilityConnector
+from capability_router.engine.faults import FAULT_TABLE, FaultRule
+from capability_router.engine.model import Model, Provider
+from capability_router.engine.outcome import Failure, FailureKind, Usage
+from capability_router.engine.request import CompletionRequest
+from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.router import Router
+from capability_router.engine.timing import World, default_world
+from capability_router.engine.tree import CapabilityTree
+from capability_router.failures import failure_of
+
+__all__ = ["CapabilityRouter"]
+
+T = TypeVar("T")
+
+
+class _AnyAnswer:
+    """Reads answers of code that is not known here: whatever is returned is an answer."""
+
+    def failure(self, error: Exception) -> Failure:
+        return failure_of(error)
+
+    def usage(self, answer: object) -> Usage:
+        del answer
+        return Usage()
+
+
+class CapabilityRouter(Router):
+    """Routes requests for a capability to one of the models that have it.
+
+    Every method may be called from any thread and any event loop. A step takes microseconds
+    under one lock; nothing waits for a provider under it.
+
+    Args:
+        tree: The capability tree; None for the default one.
+        providers: How to reach each provider; one that is not named is reached in its vendor's
+            usual way, with credentials from the environment.
+        policy: Rotation of a pool for which none is given; None for the defaults.
+        faults: The fault table.
+        emitter: Receives every event; None for a new one.
+        observability: Sinks that get every event as well.
+        clock: Source of time; None for the system's.
+        seed: Seed of jitter and draws, to replay a run; None for one from the system.
+        lease_ttl_s: Seconds after which a lease that nobody ended expires, > 0.
+
+    Example:
+        >>> router = CapabilityRouter()
+        >>> _ = router.register(Model("openai/gpt-4o-mini", ("chat-completion",)))
+        >>> router.call("chat-completion", lambda model: model.name)
+        'gpt-4o-mini'
+    """
+
+    def __init__(
+        self,
+        tree: CapabilityTree | None = None,
+        *,
+        providers: Iterable[Provider] = (),
+        policy: RotationPolicy | None = None,
+        faults: Mapping[FailureKind, FaultRule] = FAULT_TABLE,
+        emitter: EventEmitter | None = None,
+        observability: Iterable[ObservabilityConnector] = (),
+        clock: WaitingClock | None = None,
+        seed: int | None = None,
+        lease_ttl_s: float = 600.0,
+    ) -> None:
+        self.clock: WaitingClock = clock or SystemClock()
+        rng = default_world().rng if seed is None else Random(seed)
+        super().__init__(
+            tree,
+            policy=policy,
+            faults=faults,
+            emitter=emitter,
+            world=World(self.clock, rng),
+            guard=RLock(),
+            lease_ttl_s=lease_ttl_s,
+        )
+        self._providers = {provider.id: provider for provider in providers}
+        self._decisions: deque[Decision] = deque(maxlen=1000)
+        for connector in observability:
+            self.emitter.subscribe(connector.record)
+
+    @classmethod
+    def from_yaml(cls, path: str | PathLike[str]) -> CapabilityRouter:
+        """Build a router from a YAML file.
+
+        Raises:
+            ConfigurationError: If anything in the file is wrong; it names each place, what was
+                found and what is allowed, and nothing is built.
+        """
+        # Here and not above: pydantic and PyYAML are only needed by those who have a file.
+        from capability_router.config import load  # noqa: PLC0415 - said above
+
+        plan = load(path)
+        router = cls(plan.tree, providers=plan.providers, faults=plan.faults)
+        for pool in plan.pools:
+            router.add_pool(pool.name, pool.hierarchy_node, pool.policy, pool.preferences)
+        for model in plan.models:
+            router.register(model)
+        return router
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """The last 1,000 calls that ended, oldest first."""
+        return list(self._decisions)
+
+    def provider(self, provider_id: str) -> Provider:
+        """Return how to reach a provider."""
+        return self._providers.get(provider_id) or Provider(provider_id)
+
+    def plan(self, request: CompletionRequest | str) -> Call:
+        """Start a call; its decision is kept when it has ended.
+
+        For those who drive the attempts themselves; ``call`` and ``acall`` do it for you.
+
+        Raises:
+            UnknownCapabilityError: If the tree has no such node.
+            UnknownPoolError: If the request names a pool that does not exist.
+        """
+        asked = CompletionRequest(request) if isinstance(request, str) else request
+        return Call(self, asked, self._decisions.append)
+
+    def call(self, request: CompletionRequest | str, attempt: Callable[[Model], T]) -> T:
+        """Call one model after another until one answers.
+
+        Args:
+            request: A capability, or a request with requirements.
+            attempt: Calls the model that it is given; may run several times. What it raises is
+                read by HTTP status: a caller's fault is raised again as it is, anything else
+                moves on to the next model.
+
+        Returns:
+            What ``attempt`` returned.
+
+        Raises:
+            AllModelsFailedError: If nothing answered; it carries every attempt.
+            NoAvailableModelError: If there was nothing to try.
+            Exception: The provider's own error, where the caller is at fault.
+        """
+
+        def once(step: Try) -> T:
+            return attempt(step.model)
+
+        judge: drivers.Judge[T] = _AnyAnswer()
+        return drivers.call(self.plan(request), once, judge, self.clock)
+
+    async def acall(
+        self, request: CompletionRequest | str, attempt: Callable[[Model], Awaitable[T]]
+    ) -> T:
+        """Call one model after another until one answers; as ``call``, awaiting each attempt."""
+
+        async def once(step: Try) -> T:
+            return await attempt(step.model)
+
+        judge: drivers.Judge[T] = _AnyAnswer()
+        return await drivers.acall(self.plan(request), once, judge, self.clock)

@@ -1,0 +1,338 @@
+"""A router under a random hand: what may be done to it, and what must hold after each step.
+
+Everything is named by numbers and plain words, so that the same steps can be taken on a twin.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from math import inf
+
+from capability_router.engine.call import Call, Stop, Try, Wait
+from capability_router.engine.default_tree import TreeMapping
+from capability_router.engine.errors import (
+    AllModelsFailedError,
+    LeaseEndedError,
+    NoAvailableModelError,
+)
+from capability_router.engine.events import EventType, RoutingEvent
+from capability_router.engine.faults import FAULT_TABLE, Health
+from capability_router.engine.lease import Lease, LeaseEnd
+from capability_router.engine.membership import PoolPreferences
+from capability_router.engine.model import Model
+from capability_router.engine.outcome import Failure, FailureKind, Outcome
+from capability_router.engine.pool import CapabilityPool
+from capability_router.engine.request import CompletionRequest
+from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.tree import CapabilityTree
+from tests.engine.building import Rig, ids
+
+SMALL_TREE: TreeMapping = {"gen": {"text": ["chat", "code"], "image": ["draw"]}, "rank": ["rerank"]}
+
+
+def under(path: str, node: str) -> bool:
+    return path == node or path.startswith(f"{node}.")
+
+
+@dataclass
+class Waiting:
+    """A model on standby, as its events tell."""
+
+    until: float
+    on_trial: bool = False
+
+
+@dataclass
+class Mirror:
+    """The members of one pool, replayed from its events; an event that cannot be true fails."""
+
+    active: set[str] = field(default_factory=set[str])
+    standby: dict[str, Waiting] = field(default_factory=dict[str, Waiting])
+    rotations: int = 0
+
+    def take(self, event: RoutingEvent) -> None:
+        model, until = event.model, inf if event.until is None else event.until
+        match event.type:
+            case EventType.MODEL_ADDED:
+                assert model not in self.active | self.standby.keys(), event
+                self.active.add(model)
+            case EventType.MODEL_REMOVED:
+                assert (model in self.active) != (model in self.standby), event
+                self.active.discard(model)
+                self.standby.pop(model, None)
+            case EventType.MODEL_DEACTIVATED:
+                self.active.remove(model)
+                self.standby[model] = Waiting(until)
+                self.rotations += 1
+            case EventType.MODEL_ACTIVATED:
+                del self.standby[model]
+                self.active.add(model)
+                self.rotations += 1
+            case EventType.STANDBY_EXTENDED:
+                assert until > self.standby[model].until, event
+                self.standby[model].until = until
+            case EventType.PROBE_STARTED:
+                assert not self.standby[model].on_trial, event
+                self.standby[model].on_trial = True
+            case EventType.PROBE_FAILED | EventType.PROBE_RETURNED:
+                assert self.standby[model].on_trial, event
+                assert until >= self.standby[model].until, event
+                self.standby[model] = Waiting(until)
+            case EventType.MODEL_ROTATED:
+                assert model in self.active | self.standby.keys(), event
+
+
+@dataclass
+class Running:
+    """A call in progress."""
+
+    call: Call
+    node: str
+    deadline: float
+
+
+class Bench:
+    """One router, the leases and calls that are open on it, and a log of all that it said."""
+
+    def __init__(self, policy: RotationPolicy) -> None:
+        self.rig = Rig(policy=policy, tree=CapabilityTree.from_mapping(SMALL_TREE), seed=5)
+        self.router = self.rig.router
+        self.retry = policy.retry
+        self.mirrors: dict[str, Mirror] = defaultdict(Mirror)
+        self.pools: dict[str, CapabilityPool] = {}
+        self.excluded: dict[str, list[str]] = {}
+        self.leases: list[Lease] = []
+        self.calls: list[Running] = []
+        self.log: list[str] = []
+        self._replayed = 0
+        self._nodes = 0
+
+    # What may be done.
+
+    def register(self, number: int, place: int, second: int) -> None:
+        model_id = f"{'abcd'[number % 4]}/{number}"
+        if model_id in ids(self.router.models):
+            return
+        leaves = [node.path for node in self.router.tree if node.is_leaf]
+        capabilities = (leaves[place % len(leaves)], leaves[second % len(leaves)])
+        self.router.register(Model(model_id, capabilities))
+
+    def unregister(self, number: int) -> None:
+        self.router.unregister(self._model(number))
+
+    def add_pool(self, place: int, excluded: str) -> None:
+        name = f"pool-{len(self.router.pools)}"
+        self.excluded[name] = list(excluded)
+        preferences = PoolPreferences(excluded_providers=self.excluded[name])
+        self.pools[name] = self.router.add_pool(name, self._node(place), None, preferences)
+
+    def add_node(self, place: int) -> None:
+        self._nodes += 1
+        self.router.tree.add_node(self._node(place), f"n{self._nodes}")
+
+    def advance(self, seconds: float) -> None:
+        self.rig.clock.advance(seconds)
+
+    def deactivate(self, number: int, reason: str) -> None:
+        self.router.deactivate(self._model(number), reason)
+
+    def recover(self, number: int) -> None:
+        self.router.recover(self._model(number))
+
+    def select(self, place: int) -> None:
+        node = self._node(place)
+        self._meet(node)
+        try:
+            lease = self.router.select(CompletionRequest(node))
+        except NoAvailableModelError as nobody:
+            self.log.append(str(nobody))
+            self._replay()
+            assert self._eligible(node, set()) == set()
+        else:
+            self._open(lease)
+
+    @property
+    def has_free_leases(self) -> bool:
+        """True if there is a lease that no running call owns."""
+        return len(self.leases) > sum(r.call.lease is not None for r in self.calls)
+
+    def end(self, number: int, kind: FailureKind | None, stated_s: float | None) -> None:
+        """Report a lease: an answer, or a failure."""
+        lease = self._lease(number)
+        before, ended = self._health(), lease.end
+        failure = Failure(kind, retry_after_s=stated_s) if kind else None
+        try:
+            self.router.report(lease, Outcome(failure))
+        except LeaseEndedError:
+            assert ended in {LeaseEnd.REPORTED, LeaseEnd.RELEASED}
+            return
+        assert ended in {None, LeaseEnd.EXPIRED}
+        if ended or (kind and FAULT_TABLE[kind].health is Health.UNTOUCHED):
+            assert self._health() == before
+
+    def release(self, number: int) -> None:
+        lease = self._lease(number)
+        before, ended = self._health(), lease.end
+        try:
+            self.router.release(lease)
+        except LeaseEndedError:
+            assert ended in {LeaseEnd.REPORTED, LeaseEnd.RELEASED}
+            return
+        assert ended in {None, LeaseEnd.EXPIRED}
+        assert self._health() == before
+
+    def start(self, place: int, deadline_s: float | None) -> None:
+        """Begin a call that other steps may come between."""
+        node = self._node(place)
+        self._meet(node)
+        call = self.router.plan(CompletionRequest(node, deadline_s=deadline_s))
+        seconds = self.retry.deadline_s if deadline_s is None else deadline_s
+        deadline = self.rig.clock.now() + (inf if seconds is None else seconds)
+        self.calls.append(Running(call, node, deadline))
+
+    def proceed(self, number: int, kind: FailureKind | None, took_s: float) -> None:
+        """Take one step of a call: end its attempt, or ask for the next."""
+        running = self.calls[number % len(self.calls)]
+        if running.call.lease is None:
+            self._ask(running)
+            return
+        self.rig.clock.advance(took_s)
+        if kind is None:
+            running.call.succeeded()
+            self.calls.remove(running)
+        elif kind is FailureKind.CANCELLED:
+            running.call.cancelled()
+            self.calls.remove(running)
+        else:
+            running.call.failed(Failure(kind))
+
+    def run(self, place: int, script: list[FailureKind | None]) -> None:
+        """Run a whole call; where the script ends, models answer."""
+        self.start(place, None)
+        running = self.calls[-1]
+        outcomes = iter(script)
+        while running in self.calls:
+            self.proceed(len(self.calls) - 1, next(outcomes, None), 0.25)
+
+    def finish(self) -> None:
+        """End everything that is open; nothing may be in flight then."""
+        states = {id(lease.state): lease.state for lease in self.leases}
+        for running in self.calls:
+            running.call.cancelled()
+        for lease in self.leases:
+            if lease.end is None:
+                self.router.release(lease)
+        assert all(state.in_flight == 0 for state in states.values())
+
+    # What must hold.
+
+    def check(self) -> None:
+        self._replay()
+        open_leases = [lease for lease in self.leases if lease.end is None]
+        self._check_pools(open_leases)
+        in_flight = Counter(id(lease.state) for lease in open_leases)
+        for lease in self.leases:
+            assert lease.state.in_flight == in_flight[id(lease.state)]
+        trials = Counter(id(lease.pick.trial) for lease in open_leases if lease.probe)
+        assert set(trials.values()) <= {1}
+
+    def _check_pools(self, open_leases: list[Lease]) -> None:
+        probing = {(lease.pool.name, lease.model.id) for lease in open_leases if lease.probe}
+        assert set(self.mirrors) <= set(self.pools)
+        for name, pool in self.pools.items():
+            mirror = self.mirrors[name]
+            assert set(ids(pool.get_active_models())) == mirror.active
+            assert set(ids(pool.get_standby_models())) == mirror.standby.keys()
+            assert pool.get_state().rotation_events == mirror.rotations
+            assert mirror.active | mirror.standby.keys() == self._expected_members(pool)
+            on_trial = {(name, each) for each, it in mirror.standby.items() if it.on_trial}
+            assert on_trial <= probing
+
+    def _expected_members(self, pool: CapabilityPool) -> set[str]:
+        return {
+            model.id
+            for model in self.router.models
+            if any(under(path, pool.hierarchy_node) for path in model.capabilities)
+            and model.provider not in self.excluded.get(pool.name, [])
+        }
+
+    def _eligible(self, node: str, tried: set[str]) -> set[str]:
+        """Return who could serve a node now, by what the events have told."""
+        now, serving = self.rig.clock.now(), self._serving(node)
+        standby = [item for name in serving for item in self.mirrors[name].standby.items()]
+        due = {each for each, it in standby if it.until <= now and not it.on_trial}
+        able = due.union(*(self.mirrors[name].active for name in serving))
+        here = {
+            model.id
+            for model in self.router.models
+            if any(under(path, node) for path in model.capabilities)
+        }
+        return (able & here) - tried
+
+    def _serving(self, node: str) -> list[str]:
+        declared = [pool.name for pool in self.router.pools if under(node, pool.hierarchy_node)]
+        return declared or [node]
+
+    def _ask(self, running: Running) -> None:
+        call, now = running.call, self.rig.clock.now()
+        tried = {attempt.model for attempt in call.attempts}
+        self._replay()
+        eligible = self._eligible(running.node, tried)
+        step = call.next()
+        match step:
+            case Try():
+                assert now < running.deadline
+                assert 0 < step.timeout_s <= running.deadline - now
+                assert len(call.attempts) < self.retry.max_attempts
+                assert step.model.id not in tried or not eligible
+                self._open(step.lease)
+            case Wait():
+                assert not eligible
+                self.rig.clock.advance(step.seconds)
+                self.log.append(f"wait {step.seconds}")
+            case Stop():
+                self.calls.remove(running)
+                self.log.append(f"{type(step.error).__name__}: {step.error}")
+                nobody_left = (
+                    step.error.why == "no other model is left"
+                    if isinstance(step.error, AllModelsFailedError)
+                    else isinstance(step.error, NoAvailableModelError)
+                )
+                assert not (nobody_left and eligible)
+
+    # Small matters.
+
+    def _open(self, lease: Lease) -> None:
+        self.leases.append(lease)
+        self.log.append(f"{lease.pool.name} {lease.model.id} {lease.probe} {lease.pick.panic}")
+
+    def _meet(self, node: str) -> None:
+        """Remember the pool of a node, which may be made by asking for it."""
+        pool = self.router.pool(node)
+        self.pools[pool.name] = pool
+
+    def _replay(self) -> None:
+        for event in self.rig.events[self._replayed :]:
+            self.mirrors[event.pool].take(event)
+        self._replayed = len(self.rig.events)
+
+    def _health(self) -> list[object]:
+        self._replay()
+        members = [(name, set(m.active), set(m.standby)) for name, m in self.mirrors.items()]
+        failing = [self.router.state(m.id).consecutive_failures for m in self.router.models]
+        return [members, failing]
+
+    def _model(self, number: int) -> str:
+        known = ids(self.router.models)
+        return known[number % len(known)]
+
+    def _lease(self, number: int) -> Lease:
+        """Return a lease that no running call owns: mostly an open one, and mostly a young one."""
+        owned = [running.call.lease for running in self.calls]
+        free = [lease for lease in reversed(self.leases) if lease not in owned]
+        still_open = [lease for lease in free if lease.end is None]
+        among = still_open if still_open and number % 4 else free
+        return among[number % len(among)]
+
+    def _node(self, place: int) -> str:
+        nodes = [node.path for node in self.router.tree]
+        return nodes[place % len(nodes)]

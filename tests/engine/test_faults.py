@@ -1,0 +1,138 @@
+"""The fault table, and how a response finds its row."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capability_router.engine.faults import FAULT_TABLE, FaultRule, Health, classify
+from capability_router.engine.outcome import Failure, FailureKind, Outcome
+from tests.engine.building import Rig
+
+# kind: what it does to health, whether another model may follow, whether a lone model is repeated.
+ROWS = {
+    "invalid_request": ("untouched", False, False),
+    "context_overflow": ("untouched", True, False),
+    "content_policy": ("untouched", False, False),
+    "unsupported": ("untouched", True, False),
+    "auth": ("provider", True, False),
+    "billing": ("provider", True, False),
+    "quota_exhausted": ("provider", True, False),
+    "not_found": ("model", True, False),
+    "rate_limited": ("model", True, False),
+    "overloaded": ("counts", True, True),
+    "server_error": ("counts", True, True),
+    "timeout": ("counts", True, False),
+    "stalled": ("counts", True, False),
+    "connection": ("counts", True, True),
+    "protocol": ("counts", True, False),
+    "cancelled": ("untouched", False, False),
+}
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_every_row_of_the_table_is_the_documented_one(kind: FailureKind) -> None:
+    rule = FAULT_TABLE[kind]
+    assert (rule.health, rule.next_model, rule.repeat_if_alone) == ROWS[kind]
+
+
+def test_table_has_a_row_for_every_kind_and_cannot_be_written() -> None:
+    assert set(FAULT_TABLE) == set(FailureKind) == set(ROWS)
+    with pytest.raises(TypeError):
+        FAULT_TABLE[FailureKind.AUTH] = FaultRule(Health.COUNTS)  # type: ignore[index]  # on purpose
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_first_failure_of_each_kind_does_to_health_what_its_row_says(kind: FailureKind) -> None:
+    rig = Rig("a/x", "a/y", "b/z")
+    assert rig.fail(kind) == "a/x"
+    counted, away = {
+        "untouched": (0, []),
+        "counts": (1, []),
+        "model": (0, ["a/x"]),
+        "provider": (0, ["a/x", "a/y"]),
+    }[ROWS[kind][0]]
+    assert rig.router.state("a/x").consecutive_failures == counted
+    assert rig.standby() == away
+    assert rig.router.state("a/x").failures == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind"),
+    [
+        (400, "", "invalid_request"),
+        (413, "", "invalid_request"),
+        (422, "", "invalid_request"),
+        (405, "", "invalid_request"),
+        (418, "", "invalid_request"),
+        (400, "context_length_exceeded This model's maximum context length is", "context_overflow"),
+        (400, "prompt is too long: 210000 tokens > 200000 maximum", "context_overflow"),
+        (413, "the request exceeds the available context size", "context_overflow"),
+        (422, "Input is too long for requested model", "context_overflow"),
+        (400, "CONTENT_POLICY_violation", "content_policy"),
+        (400, "Your request was rejected by our safety system", "content_policy"),
+        (400, "content_filter: the response was filtered", "content_policy"),
+        (401, "", "auth"),
+        (403, "", "auth"),
+        (402, "", "billing"),
+        (429, "insufficient_quota", "quota_exhausted"),
+        (429, "You exceeded your current quota, please check your plan", "quota_exhausted"),
+        (403, "Quota exhausted for this project", "quota_exhausted"),
+        (400, "Your credit balance is too low to access the API", "quota_exhausted"),
+        (400, "You will regain access on 2031-02-01 at 00:00 UTC", "quota_exhausted"),
+        (404, "", "not_found"),
+        (408, "", "timeout"),
+        (409, "", "overloaded"),
+        (429, "", "rate_limited"),
+        (429, "maximum context length", "rate_limited"),
+        (500, "", "server_error"),
+        (500, "context_length_exceeded", "server_error"),
+        (502, "", "server_error"),
+        (503, "", "overloaded"),
+        (504, "", "server_error"),
+        (529, "", "overloaded"),
+        (None, "", "connection"),
+        (None, "context_length_exceeded", "connection"),
+    ],
+)
+def test_status_decides_first_and_the_wording_second(
+    status: int | None, text: str, kind: str
+) -> None:
+    assert classify(status, text).kind == kind
+
+
+@given(st.integers(400, 499), st.text(max_size=20))
+def test_no_client_error_is_ever_the_servers_fault(status: int, text: str) -> None:
+    assert classify(status, text).kind is not FailureKind.SERVER_ERROR
+
+
+@given(st.integers(500, 599), st.text(max_size=20))
+def test_every_server_error_counts_and_moves_on(status: int, text: str) -> None:
+    rule = FAULT_TABLE[classify(status, text).kind]
+    assert (rule.health, rule.next_model) == (Health.COUNTS, True)
+
+
+def test_failure_keeps_what_it_was_made_from_and_cuts_long_words() -> None:
+    error = RuntimeError("x")
+    failure = classify(429, "y" * 1000, retry_after_s=3.0, error=error)
+    assert failure == Failure(FailureKind.RATE_LIMITED, 429, 3.0, "y" * 300)
+    assert failure.error is error
+
+
+def test_provider_text_and_error_stay_out_of_the_failures_repr() -> None:
+    assert "secret" not in repr(classify(500, error=RuntimeError("secret")))
+
+
+def test_replaced_row_is_obeyed() -> None:
+    faults = {**FAULT_TABLE, FailureKind.SERVER_ERROR: FaultRule(Health.PROVIDER)}
+    rig = Rig("a/x", "a/y", "b/z", faults=faults)
+    rig.fail(FailureKind.SERVER_ERROR)
+    assert rig.standby() == ["a/x", "a/y"]
+    assert rig.events[-1].reason == "error_threshold"
+    assert rig.router.rule(FailureKind.SERVER_ERROR).health is Health.PROVIDER
+
+
+def test_replaced_row_may_make_a_fault_harmless() -> None:
+    faults = {**FAULT_TABLE, FailureKind.RATE_LIMITED: FaultRule(Health.UNTOUCHED)}
+    rig = Rig("a/x", faults=faults)
+    rig.router.report(rig.select(), Outcome.failed(FailureKind.RATE_LIMITED, retry_after_s=60.0))
+    assert rig.active() == ["a/x"]

@@ -1,0 +1,44 @@
+"""What a chat request needs, read from arguments in OpenAI's form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from capability_router.requirements import requirements_of
+
+
+class Answer(BaseModel):
+    text: str
+
+
+def asking(part: object) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [{"type": "text", "text": "?"}, part]}]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        ({"messages": [{"role": "user", "content": "hello"}]}, set[str]()),
+        (asking({"type": "image_url", "image_url": {"url": "data:"}}), {"vision"}),
+        (asking({"type": "input_audio", "input_audio": {}}), {"audio_input"}),
+        (asking({"type": "file", "file": {}}), {"pdf_input"}),
+        ({"tools": [{"type": "function"}]}, {"tool_calling"}),
+        ({"tools": []}, set[str]()),
+        ({"stream": True}, {"streaming"}),
+        ({"stream": False}, set[str]()),
+        ({"response_format": {"type": "json_object"}}, {"json_mode"}),
+        ({"response_format": {"type": "json_schema"}}, {"structured_output"}),
+        ({"response_format": {"type": "text"}}, set[str]()),
+        ({"response_format": Answer}, {"structured_output"}),
+    ],
+)
+def test_needs_are_read_from_the_arguments(arguments: dict[str, Any], needed: set[str]) -> None:
+    assert requirements_of(arguments) == needed
+
+
+@pytest.mark.parametrize("strange", [None, "text", 3, [None], ["text"], [{"content": 3}], [[]]])
+def test_what_has_another_form_is_passed_over(strange: object) -> None:
+    assert requirements_of({"messages": strange, "response_format": strange}) == set()
