@@ -1,0 +1,111 @@
+"""Documents that name what does not exist; § stands where they do."""
+
+from tests.config.bad import CHAT, MODELS, PROVIDERS, Bad, M, model, pool
+
+NAMES = {
+    # Names of nodes
+    "unknown node of a pool": Bad(
+        "pools: {a: {hierarchy_node: §generation.txt-generation}}",
+        "pools.a.hierarchy_node",
+        ("'generation.txt-generation'",),
+        "generation.text-generation",
+    ),
+    "unknown capability": Bad(
+        model("capabilities: [§chat-completon]"),
+        f"{M}.capabilities[0]",
+        ("'chat-completon'", "similar are", "text-completion"),
+        CHAT,
+    ),
+    "unknown node that resembles nothing": Bad(
+        "pools: {a: {hierarchy_node: §qqqq}}", "pools.a.hierarchy_node", ("generation, understand",)
+    ),
+    "unknown node of an alias": Bad("aliases: {c: §chta-completion}", "aliases.c", (), CHAT),
+    "capability that is no leaf": Bad(
+        model("capabilities: [§text-generation]"),
+        f"{M}.capabilities[0]",
+        ("no leaf", "chat-completion, text-completion, code-generation"),
+    ),
+    "category without leaves": Bad(
+        model("capabilities: [§mine]") + "tree: [mine]", f"{M}.capabilities[0]", ("none yet",)
+    ),
+    "ambiguous node": Bad(
+        "tree: {mine: [ocr]}\npools: {a: {hierarchy_node: §ocr}}",
+        "pools.a.hierarchy_node",
+        ("ambiguous", "mine.ocr", "understanding.vision-understanding.ocr"),
+    ),
+    "malformed name in the tree": Bad(
+        "tree: {§My Node: [x]}", "tree.'My Node'", ("'My Node'", "a-z, 0-9")
+    ),
+    "malformed leaf in the tree": Bad("tree: {a: [§b_c]}", "tree.a[0]", ("'b_c'", "a-z, 0-9")),
+    "leaf that stands twice": Bad("tree: {a: [b, §b]}", "tree.a[1]", ("twice",)),
+    "what a lost node would have held is not reported again": Bad(
+        "tree: {§Mine: [x]}\npools: {a: {hierarchy_node: x}}", "tree.Mine", ("'Mine'",)
+    ),
+    "malformed alias": Bad("aliases: {§Chat: ocr}", "aliases.Chat", ("'Chat'", "malformed")),
+    "alias that is a category": Bad(
+        "aliases: {§generation: ocr}", "aliases.generation", ("already stands for",)
+    ),
+    # Names of providers and models
+    "model of an unknown provider": Bad(
+        PROVIDERS + "models:\n  §opnai/gpt-4o: {capabilities: [ocr]}",
+        "models.'opnai/gpt-4o'",
+        ("'opnai'", "openai, local"),
+        "openai/gpt-4o",
+    ),
+    "model without any provider declared": Bad(
+        "models: {§a/b: {capabilities: [ocr]}}", "models.'a/b'", ("'a'", "none")
+    ),
+    "model without a provider": Bad(
+        PROVIDERS + "models: {§gpt-4o: {capabilities: [ocr]}}",
+        "models.gpt-4o",
+        ("provider/name", "openai, local"),
+    ),
+    "provider with a slash": Bad("providers: {§a/b: }", "providers.***", ("letters, digits",)),
+    "unknown provider in a list": Bad(
+        PROVIDERS + pool("excluded_providers: [openai, §locla]"),
+        "pools.text.excluded_providers[1]",
+        ("'locla'", "openai, local"),
+        "local",
+    ),
+    "unknown model in a list": Bad(
+        MODELS + pool("model_priority: [§openai/gpt-4]"),
+        "pools.text.model_priority[0]",
+        ("'openai/gpt-4'", "openai/gpt-4o"),
+        "openai/gpt-4o",
+    ),
+    # Closed sets
+    "unknown feature": Bad(
+        model("capabilities: [ocr], features: [§visoin]"),
+        f"{M}.features[0]",
+        ("expected one of streaming, ", "'visoin'"),
+        "vision",
+    ),
+    "unknown kind of failure": Bad(
+        "faults: {§overload: {health: model}}", "faults.overload", ("rate_limited",), "overloaded"
+    ),
+    "unknown health": Bad(
+        "faults: {auth: {health: §modell}}",
+        "faults.auth.health",
+        ("untouched, counts, model, provider", "'modell'"),
+        "model",
+    ),
+    "list for a health": Bad("faults: {auth: {health: §[]}}", "faults.auth.health", ("a list",)),
+    # Strategies
+    "unknown strategy": Bad(
+        pool("strategy: §prioritty"),
+        "pools.text.strategy",
+        ("'prioritty'", "priority, round-robin, stick-until-failure"),
+        "priority",
+    ),
+    "import path that is not allowed": Bad(
+        pool("strategy: §os:getcwd"), "pools.text.strategy", ("allow_imports: true", "round-robin")
+    ),
+    "import path to nowhere": Bad(
+        "allow_imports: true\n" + pool("strategy: §no_such_module:X"),
+        "pools.text.strategy",
+        ("'no_such_module:X'", "ModuleNotFoundError"),
+    ),
+    "import path to a value": Bad(
+        "allow_imports: true\n" + pool("strategy: §os:sep"), "pools.text.strategy", ("function",)
+    ),
+}

@@ -1,0 +1,146 @@
+"""Documents with one wrong key, type, range or duration; § stands where it is."""
+
+from tests.config.bad import PROVIDERS, Bad, M, model, pool
+
+SETTINGS = {
+    # Keys
+    "unknown key at the top": Bad(
+        "§provider: {}", "provider", ("'provider'", "providers, models, tree"), "providers"
+    ),
+    "unknown key of a provider": Bad(
+        "providers: {a: {§vendr: x}}",
+        "providers.a.vendr",
+        ("'vendr'", "vendor, base_url, api_key"),
+        "vendor",
+    ),
+    "unknown key that resembles nothing": Bad(
+        pool("§zzz: 1"), "pools.text.zzz", ("'zzz'", "hierarchy_node")
+    ),
+    "unknown key deep inside, named as users write it": Bad(
+        pool("recovery: {§cooldwn: 5s}"),
+        "pools.text.recovery.cooldwn",
+        ("cooldown, max_cooldown",),
+        "cooldown",
+    ),
+    "the engine's name of a setting is no key": Bad(
+        pool("retry: {§deadline_s: 5s}"), "pools.text.retry.deadline_s", ("unknown",), "deadline"
+    ),
+    "unknown key of a section called like a key": Bad(
+        "pools: {retry: {hierarchy_node: ocr, §x: 1}}", "pools.retry.x", ("strategy",)
+    ),
+    "missing key": Bad(
+        "pools: {§text: {strategy: priority}}", "pools.text.hierarchy_node", ("missing",)
+    ),
+    "missing key of an empty section": Bad(
+        PROVIDERS + "models:\n  §openai/gpt-4o:\n", f"{M}.capabilities", ("missing",)
+    ),
+    "missing price": Bad(
+        model("capabilities: [ocr], §price: {input: 1}"), f"{M}.price.output", ("missing",)
+    ),
+    "key that stands twice": Bad(
+        "pools:\n  a: {hierarchy_node: ocr}\n  §a: {hierarchy_node: ocr}",
+        "pools.a",
+        ("line 2", "line 3"),
+    ),
+    "key that is no text": Bad("pools: {§1: {hierarchy_node: ocr}}", "pools", ("quotes",)),
+    "key that is a mapping": Bad(
+        "providers: {a: {vendor: x}, §{b: c}: }", "providers", ("must be text",)
+    ),
+    "merge key": Bad(
+        "pools: {a: &a {hierarchy_node: ocr}, b: {§<<: *a, hierarchy_node: ocr}}",
+        "pools.b",
+        ("<<", "not supported"),
+    ),
+    # Types
+    "a number for a section": Bad("pools: §3", "pools", ("expected a mapping", "the number 3")),
+    "text for a pool": Bad("pools: {a: §ocr}", "pools.a", ("expected a mapping", "the text 'ocr'")),
+    "list for a mapping": Bad(
+        pool("retry: §[3]"), "pools.text.retry", ("expected a mapping", "found a list")
+    ),
+    "text for a list": Bad(
+        PROVIDERS + pool("allowed_providers: §openai"),
+        "pools.text.allowed_providers",
+        ("expected a list of names", "the text 'openai'", "write [openai]"),
+    ),
+    "number in a list of names": Bad(
+        model("capabilities: [ocr, §3]"), f"{M}.capabilities[1]", ("expected text", "the number 3")
+    ),
+    "number for text": Bad(pool("strategy: §3"), "pools.text.strategy", ("expected text",)),
+    "text for a whole number": Bad(
+        pool("retry: {max_attempts: §'3'}"),
+        "pools.text.retry.max_attempts",
+        ("expected a whole number", "the text '3'"),
+    ),
+    "fraction for a whole number": Bad(
+        pool("retry: {max_attempts: §3.5}"), "pools.text.retry.max_attempts", ("number 3.5",)
+    ),
+    "octal for a whole number": Bad(
+        pool("retry: {max_attempts: §0o17}"), "pools.text.retry.max_attempts", ("text '0o17'",)
+    ),
+    "boolean for a whole number": Bad(
+        pool("retry: {max_attempts: §true}"), "pools.text.retry.max_attempts", ("found true",)
+    ),
+    "yes for a boolean": Bad(
+        "faults: {auth: {next_model: §yes}}",
+        "faults.auth.next_model",
+        ("expected true or false", "the text 'yes'"),
+    ),
+    "text for a number": Bad(
+        pool("recovery: {multiplier: §two}"), "pools.text.recovery.multiplier", ("a number",)
+    ),
+    "nothing for a setting": Bad(
+        pool("strategy:§ "), "pools.text.strategy", ("no value is given", "remove the key")
+    ),
+    "text for the tree": Bad("tree: §x", "tree", ("nested mapping or a list", "the text 'x'")),
+    "number in the tree": Bad("tree: {a: [§3]}", "tree.a[0]", ("expected a name", "number 3")),
+    "list for an alias": Bad("aliases: {a: §[b]}", "aliases.a", ("expected text", "a list")),
+    # Ranges
+    "zero attempts": Bad(
+        pool("retry: {max_attempts: §0}"), "pools.text.retry.max_attempts", ("at least 1", "0")
+    ),
+    "negative window": Bad(
+        model("capabilities: [ocr], context_window: §-1"), f"{M}.context_window", ("above 0", "-1")
+    ),
+    "negative price": Bad(
+        model("capabilities: [ocr], price: {input: §-1, output: 0}"),
+        f"{M}.price.input",
+        ("at least 0",),
+    ),
+    "infinite price": Bad(
+        model("capabilities: [ocr], price: {input: §1e999, output: 0}"),
+        f"{M}.price.input",
+        ("finite",),
+    ),
+    "jitter above one": Bad(
+        pool("recovery: {jitter: §1.5}"), "pools.text.recovery.jitter", ("at most 1", "1.5")
+    ),
+    "no capabilities": Bad(
+        model("capabilities: §[]"), f"{M}.capabilities", ("at least one name", "empty list")
+    ),
+    "zero duration": Bad(
+        pool("retry: {deadline: §0s}"), "pools.text.retry.deadline", ("above 0 s", "'0s'")
+    ),
+    "empty vendor": Bad("providers: {a: {vendor: §''}}", "providers.a.vendor", ("empty",)),
+    # Durations
+    "duration without a unit": Bad(
+        pool("retry: {deadline: §60}"),
+        "pools.text.retry.deadline",
+        ("expected a duration", "the number 60", "write 60s"),
+    ),
+    "duration that is none": Bad(
+        pool("retry: {deadline: §soon}"), "pools.text.retry.deadline", ("250ms", "text 'soon'")
+    ),
+    "time of day for a duration": Bad(
+        pool("retry: {deadline: §1:30}"), "pools.text.retry.deadline", ("text '1:30'",)
+    ),
+    "cooldown beyond the default cap": Bad(
+        pool("recovery: {cooldown: §15s}"),
+        "pools.text.recovery.cooldown",
+        ("15s", "max_cooldown", "10s by default"),
+    ),
+    "cap below the default cooldown": Bad(
+        pool("recovery: {max_cooldown: §1s}"),
+        "pools.text.recovery.max_cooldown",
+        ("2s by default", "which is 1s"),
+    ),
+}
