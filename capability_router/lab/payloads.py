@@ -1,0 +1,180 @@
+"""OpenAI's response bodies, whole and in chunks, from the pieces of an answer.
+
+Knows shapes only: no socket, no fault, no clock but the ``created`` stamp it is given.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from capability_router.lab.answers import Finish, Piece, TextPiece, ToolCallPiece
+from capability_router.lab.questions import Question
+
+__all__ = [
+    "DONE",
+    "Label",
+    "StreamEvent",
+    "models_reply",
+    "stream_events",
+    "whole_reply",
+]
+
+DONE = "[DONE]"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What every body of one answer repeats.
+
+    Attributes:
+        id: Identity of the answer.
+        created: Unix time in whole seconds.
+        fingerprint: Which provider answered with which source.
+    """
+
+    id: str
+    created: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """One ``data:`` line of a stream.
+
+    Attributes:
+        data: The line's payload.
+        is_content: Whether it carries text or a part of a tool call.
+        is_ending: Whether it, or one before it, says that the answer is complete.
+    """
+
+    data: str
+    is_content: bool = False
+    is_ending: bool = False
+
+
+def whole_reply(question: Question, label: Label, pieces: Iterable[Piece]) -> dict[str, object]:
+    """Gather an answer into one body, chat or plain completion as asked."""
+    texts: list[str] = []
+    calls: list[ToolCallPiece] = []
+    finish = Finish("stop", 0, 0)
+    for piece in pieces:
+        match piece:
+            case TextPiece():
+                texts.append(piece.text)
+            case ToolCallPiece():
+                calls.append(piece)
+            case Finish():
+                finish = piece
+            case _:
+                assert_never(piece)
+    choice: dict[str, object] = {"index": 0, "finish_reason": finish.reason, "logprobs": None}
+    if question.chat:
+        choice["message"] = _message("".join(texts), calls, label)
+    else:
+        choice["text"] = "".join(texts)
+    kind = "chat.completion" if question.chat else "text_completion"
+    return {**_envelope(question, label, kind), "choices": [choice], "usage": _usage(finish)}
+
+
+def stream_events(
+    question: Question, label: Label, pieces: Iterable[Piece]
+) -> Iterator[StreamEvent]:
+    """Turn an answer into the events of a stream, from the role chunk to ``[DONE]``."""
+    if question.chat:
+        opening = {"role": "assistant", "content": "", "refusal": None}
+        yield StreamEvent(_chunk(question, label, opening))
+    calls = 0
+    for piece in pieces:
+        match piece:
+            case TextPiece():
+                delta = {"content": piece.text} if question.chat else {"text": piece.text}
+                yield StreamEvent(_chunk(question, label, delta), is_content=True)
+            case ToolCallPiece():
+                for part in _call_parts(piece, calls, label):
+                    data = _chunk(question, label, {"tool_calls": [part]})
+                    yield StreamEvent(data, is_content=True)
+                calls += 1
+            case Finish():
+                yield from _ending(question, label, piece)
+            case _:
+                assert_never(piece)
+
+
+def models_reply(provider: str, created: int) -> dict[str, object]:
+    """List the one model a lab provider names; it answers to any other name too."""
+    model = {"id": provider, "object": "model", "created": created, "owned_by": "lab"}
+    return {"object": "list", "data": [model]}
+
+
+def _ending(question: Question, label: Label, finish: Finish) -> Iterator[StreamEvent]:
+    last = _chunk(question, label, {} if question.chat else {"text": ""}, finish.reason)
+    yield StreamEvent(last, is_ending=True)
+    if question.include_usage:
+        kind = "chat.completion.chunk" if question.chat else "text_completion"
+        envelope = _envelope(question, label, kind)
+        data = json.dumps({**envelope, "choices": [], "usage": _usage(finish)})
+        yield StreamEvent(data, is_ending=True)
+    yield StreamEvent(DONE, is_ending=True)
+
+
+def _chunk(
+    question: Question, label: Label, delta: Mapping[str, object], reason: str | None = None
+) -> str:
+    choice: dict[str, object] = {"index": 0, "finish_reason": reason, "logprobs": None}
+    choice.update({"delta": delta} if question.chat else delta)
+    kind = "chat.completion.chunk" if question.chat else "text_completion"
+    body = {**_envelope(question, label, kind), "choices": [choice]}
+    # With include_usage the real service sends a null usage in every chunk before the last one.
+    return json.dumps({**body, "usage": None} if question.include_usage else body)
+
+
+def _envelope(question: Question, label: Label, kind: str) -> dict[str, object]:
+    return {
+        "id": label.id,
+        "object": kind,
+        "created": label.created,
+        "model": question.model,
+        "system_fingerprint": label.fingerprint,
+    }
+
+
+def _message(text: str, calls: list[ToolCallPiece], label: Label) -> dict[str, object]:
+    message: dict[str, object] = {"role": "assistant", "content": text, "refusal": None}
+    if not calls:
+        return message
+    described = [
+        {
+            "id": _call_id(label, index),
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for index, call in enumerate(calls)
+    ]
+    return {**message, "content": text or None, "tool_calls": described}
+
+
+def _call_parts(call: ToolCallPiece, index: int, label: Label) -> Iterator[dict[str, object]]:
+    yield {
+        "index": index,
+        "id": _call_id(label, index),
+        "type": "function",
+        "function": {"name": call.name, "arguments": ""},
+    }
+    middle = len(call.arguments) // 2
+    for part in (call.arguments[:middle], call.arguments[middle:]):
+        yield {"index": index, "function": {"arguments": part}}
+
+
+def _call_id(label: Label, index: int) -> str:
+    return f"call_{label.id.removeprefix('chatcmpl-')}_{index}"
+
+
+def _usage(finish: Finish) -> dict[str, int]:
+    return {
+        "prompt_tokens": finish.prompt_tokens,
+        "completion_tokens": finish.completion_tokens,
+        "total_tokens": finish.prompt_tokens + finish.completion_tokens,
+    }
