@@ -1,0 +1,41 @@
+"""LiteLLM as a host: a Router that picks its deployments by capability.
+
+Public names are imported on first use, because importing LiteLLM takes seconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from litellm_capability_router.attachment import Attachment, attach
+    from litellm_capability_router.deployments import capability_model_list
+    from litellm_capability_router.errors import (
+        CapabilityStreamError,
+        CapabilityUnavailableError,
+    )
+
+__all__ = [
+    "Attachment",
+    "CapabilityStreamError",
+    "CapabilityUnavailableError",
+    "attach",
+    "capability_model_list",
+]
+
+_HOMES = {
+    "Attachment": "attachment",
+    "CapabilityStreamError": "errors",
+    "CapabilityUnavailableError": "errors",
+    "attach": "attachment",
+    "capability_model_list": "deployments",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

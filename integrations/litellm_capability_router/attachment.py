@@ -1,0 +1,246 @@
+"""Give a LiteLLM Router capabilities to route by.
+
+Every endpoint of LiteLLM's Router, sync and async, runs its calls through one of two methods, in
+which LiteLLM retries and falls back. For a capability these are replaced by the project's own
+drivers; each attempt then goes through LiteLLM's methods for one deployment, chosen by its id,
+without retries and fallbacks of its own. So the exceptions are seen as they are, before anything
+else happens, and there is no limit on the number of models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing
+from typing import Any
+
+from litellm.router import Router as LiteLLMRouter
+from litellm.router_utils.fallback_event_handlers import fallbacks_disabled_for_request
+from litellm.types.router import Deployment
+
+from capability_router import (
+    CapabilityRouter,
+    CompletionRequest,
+    Model,
+    Try,
+    UnknownCapabilityError,
+    drivers,
+)
+from capability_router.engine.call import Call
+from capability_router.requirements import requirements_of
+from litellm_capability_router.answers import (
+    LiteLLMJudge,
+    LiteLLMWatch,
+    check_finish,
+    closed,
+    finishes,
+)
+from litellm_capability_router.deployments import (
+    NO_RETRIES,
+    declared_model,
+    deployment_of,
+    for_tools,
+)
+from litellm_capability_router.errors import as_litellm_errors
+from litellm_capability_router.streams import AsyncCapabilityStream, CapabilityStream
+
+__all__ = ["Attachment", "attach"]
+
+_SYNC, _ASYNC = "function_with_fallbacks", "async_function_with_fallbacks"
+# LiteLLM wraps each sync stream to fall back once more, and hides the chunks it keeps by that.
+_SYNC_STREAM = "_completion_streaming_iterator"
+
+
+def attach(litellm_router: LiteLLMRouter, capability_router: CapabilityRouter) -> Attachment:
+    """Let a LiteLLM Router pick its deployments by capability.
+
+    Afterwards a capability (full path, unique last segment or alias) is a model name for every
+    method of the LiteLLM Router; other names go on as before. A deployment and a model are the
+    same if ``model_info["id"]`` is the model's id. A deployment that declares
+    ``model_info["capabilities"]`` is registered as a model; a model without a deployment gets
+    one.
+
+    Args:
+        litellm_router: The Router to change. LiteLLM's own cooldowns are switched off: the pools
+            decide who rests.
+        capability_router: The models and pools.
+
+    Returns:
+        The attachment; its ``detach`` puts everything back.
+
+    Raises:
+        ValueError: If the Router has been attached already, or a deployment declares a capability
+            that is no leaf.
+        KeyError: If a deployment declares a capability that the tree does not have.
+    """
+    if _SYNC in vars(litellm_router):
+        raise ValueError("this LiteLLM Router is attached already; detach it first")
+    return Attachment(litellm_router, capability_router)
+
+
+class Attachment:
+    """What ``attach`` has changed.
+
+    Args:
+        host: The LiteLLM Router.
+        router: The models and pools.
+    """
+
+    def __init__(self, host: LiteLLMRouter, router: CapabilityRouter) -> None:
+        self._host = host
+        self._router = router
+        self._sync: Callable[..., Any] = getattr(host, _SYNC)
+        self._async: Callable[..., Any] = getattr(host, _ASYNC)
+        self._sync_stream: Callable[..., Any] = getattr(host, _SYNC_STREAM)
+        self._cooldowns = host.disable_cooldowns
+        self._added: list[str] = []
+        self._register_declared()
+        for model in router.models:
+            self._deployment(model)
+        host.disable_cooldowns = True
+        setattr(host, _SYNC, self._call)
+        setattr(host, _ASYNC, self._acall)
+        setattr(host, _SYNC_STREAM, self._bare_stream)
+
+    def detach(self) -> None:
+        """Put the LiteLLM Router back as it was; registered models stay registered."""
+        for replaced in (_SYNC, _ASYNC, _SYNC_STREAM):
+            delattr(self._host, replaced)
+        self._host.disable_cooldowns = self._cooldowns
+        for deployment_id in self._added:
+            self._host.delete_deployment(id=deployment_id)
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        request = self._request(kwargs)
+        if request is None:
+            return self._sync(*args, **kwargs)
+        with as_litellm_errors():
+            plan = self._router.plan(request)
+            if kwargs.get("stream"):
+                return self._stream(plan, args, kwargs)
+
+            def attempt(step: Try) -> Any:
+                return self._sync(*args, **self._arguments(step, kwargs))
+
+            return _signed(drivers.call(plan, attempt, LiteLLMJudge(), self._router.clock), plan)
+
+    async def _acall(self, *args: Any, **kwargs: Any) -> Any:
+        request = self._request(kwargs)
+        if request is None:
+            return await self._async(*args, **kwargs)
+        with as_litellm_errors():
+            plan = self._router.plan(request)
+            if kwargs.get("stream"):
+                return await self._astream(plan, args, kwargs)
+
+            async def attempt(step: Try) -> Any:
+                return await self._async(*args, **self._arguments(step, kwargs))
+
+            return _signed(
+                await drivers.acall(plan, attempt, LiteLLMJudge(), self._router.clock), plan
+            )
+
+    def _stream(self, plan: Call, args: Any, kwargs: dict[str, Any]) -> Any:
+        opened: list[Any] = []
+
+        def attempt(step: Try) -> Generator[Any, None, None]:
+            opened.append(self._sync(*args, **self._arguments(step, kwargs)))
+            with closed(opened[-1]) as chunks:
+                for chunk in chunks:
+                    if finishes(chunk):
+                        check_finish(chunks)
+                    yield chunk
+
+        chunks = drivers.stream(plan, attempt, LiteLLMWatch, self._router.clock)
+        return _signed(CapabilityStream.primed(chunks, opened), plan)
+
+    async def _astream(self, plan: Call, args: Any, kwargs: dict[str, Any]) -> Any:
+        opened: list[Any] = []
+
+        async def attempt(step: Try) -> AsyncGenerator[Any, None]:
+            opened.append(await self._async(*args, **self._arguments(step, kwargs)))
+            async with aclosing(opened[-1]) as chunks:
+                async for chunk in chunks:
+                    if finishes(chunk):
+                        check_finish(chunks)
+                    yield chunk
+
+        chunks = drivers.astream(plan, attempt, LiteLLMWatch, self._router.clock)
+        return _signed(await AsyncCapabilityStream.primed(chunks, opened), plan)
+
+    def _bare_stream(self, model_response: Any, messages: Any, initial_kwargs: Any) -> Any:
+        """Leave the streams of a capability's attempts as they are, for ``check_finish`` to see."""
+        if fallbacks_disabled_for_request(initial_kwargs):
+            return model_response
+        return self._sync_stream(model_response, messages, initial_kwargs)
+
+    def _request(self, kwargs: dict[str, Any]) -> CompletionRequest | None:
+        """Return what a call asks for; None if its model name is no capability."""
+        name = str(kwargs.get("model"))
+        try:
+            self._router.tree.resolve(name)
+        except UnknownCapabilityError:
+            return None
+        return CompletionRequest(
+            name,
+            requires=requirements_of(kwargs),
+            timeout_s=_seconds(kwargs.get("timeout")),
+            output_tokens=kwargs.get("max_tokens") or kwargs.get("max_completion_tokens") or 0,
+        )
+
+    def _arguments(self, step: Try, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of one attempt: this deployment, once, within its time."""
+        # LiteLLM writes the deployment into the metadata: each attempt gets a copy.
+        copies = {
+            name: dict(kwargs[name])
+            for name in ("metadata", "litellm_metadata")
+            if isinstance(kwargs.get(name), dict)
+        }
+        return {
+            **kwargs,
+            **copies,
+            **for_tools(kwargs),
+            "model": self._deployment(step.model),
+            "timeout": self._timeout(step, kwargs),
+            "num_retries": 0,
+            "max_retries": NO_RETRIES,
+            "disable_fallbacks": True,
+        }
+
+    def _timeout(self, step: Try, kwargs: dict[str, Any]) -> Any:
+        """Return the shortest of the limits: the call's, the deployment's and the Router's."""
+        own = kwargs.get("timeout")
+        if own is not None and _seconds(own) is None:
+            # An object with limits for connecting, reading and so on: it is not ours to merge.
+            return own
+        deployment = self._host.get_deployment(model_id=step.model.id)
+        stated = (deployment.litellm_params.timeout if deployment else None, self._host.timeout)
+        return min(step.timeout_s, *(limit for each in stated if (limit := _seconds(each))))
+
+    def _deployment(self, model: Model) -> str:
+        """Return the id of a model's deployment, adding it where there is none."""
+        if not self._host.has_model_id(model.id):
+            self._host.add_deployment(Deployment(**deployment_of(self._router, model)))
+            self._added.append(model.id)
+        return model.id
+
+    def _register_declared(self) -> None:
+        known = {model.id for model in self._router.models}
+        host: Any = self._host
+        for deployment in host.model_list:
+            model = declared_model(deployment)
+            if model is not None and model.id not in known:
+                self._router.register(model)
+
+
+def _seconds(limit: object) -> float | None:
+    return float(limit) if isinstance(limit, int | float) else None
+
+
+def _signed(answer: Any, plan: Call) -> Any:
+    """Write who served, and what was tried before, where LiteLLM keeps such facts."""
+    hidden = getattr(answer, "_hidden_params", None)
+    if isinstance(hidden, dict):
+        hidden["capability_router"] = {
+            "attempts": [attempt.as_dict() for attempt in plan.attempts],
+        }
+    return answer

@@ -1,0 +1,59 @@
+"""This project's errors in the form that LiteLLM's callers catch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from litellm.exceptions import APIConnectionError, ServiceUnavailableError
+
+from capability_router import (
+    AllModelsFailedError,
+    NoAvailableModelError,
+    StreamInterruptedError,
+)
+
+__all__ = ["CapabilityStreamError", "CapabilityUnavailableError", "as_litellm_errors"]
+
+
+class CapabilityUnavailableError(AllModelsFailedError, ServiceUnavailableError):
+    """No model answered; a ``litellm.ServiceUnavailableError`` (503) with every attempt."""
+
+    def __init__(self, cause: NoAvailableModelError) -> None:
+        ServiceUnavailableError.__init__(  # pyright: ignore[reportUnknownMemberType] - LiteLLM leaves its parameters untyped
+            self, message=str(cause), llm_provider="capability", model=cause.capability
+        )
+        self.capability = cause.capability
+        self.reasons = cause.reasons
+        self.retry_after_s = cause.retry_after_s
+        self.attempts = cause.attempts
+        self._text = str(cause)
+
+    def __str__(self) -> str:
+        return self._text
+
+
+class CapabilityStreamError(StreamInterruptedError, APIConnectionError):
+    """A stream broke after a part was handed out; a ``litellm.APIConnectionError``."""
+
+    def __init__(self, cause: StreamInterruptedError) -> None:
+        APIConnectionError.__init__(  # pyright: ignore[reportUnknownMemberType] - LiteLLM leaves its parameters untyped
+            self, message=str(cause), llm_provider="capability", model=cause.attempts[-1].model
+        )
+        self.partial_text = cause.partial_text
+        self.attempts = cause.attempts
+        self._text = str(cause)
+
+    def __str__(self) -> str:
+        return self._text
+
+
+@contextmanager
+def as_litellm_errors() -> Generator[None]:
+    """Raise this project's errors as LiteLLM's, with the provider's own as their cause."""
+    try:
+        yield
+    except NoAvailableModelError as error:
+        raise CapabilityUnavailableError(error) from error.__cause__
+    except StreamInterruptedError as error:
+        raise CapabilityStreamError(error) from error.__cause__

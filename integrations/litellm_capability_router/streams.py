@@ -1,0 +1,99 @@
+"""A stream of a capability, in the class that LiteLLM's callers and its proxy expect."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import aclosing, closing
+from typing import Any
+
+from litellm import CustomStreamWrapper
+
+from litellm_capability_router.errors import as_litellm_errors
+
+__all__ = ["AsyncCapabilityStream", "CapabilityStream"]
+
+
+class _Stream(CustomStreamWrapper):
+    """LiteLLM's stream around chunks that are finished already.
+
+    Args:
+        first: The first chunk, fetched already.
+        rest: The other chunks of the call, whichever model they come from.
+        served: LiteLLM's own stream of the attempt that is being served.
+    """
+
+    def __init__(self, first: Any, rest: Any, served: Any) -> None:
+        super().__init__(  # pyright: ignore[reportUnknownMemberType] - LiteLLM leaves its parameters untyped
+            completion_stream=rest,
+            model=served.model,
+            custom_llm_provider=served.custom_llm_provider,
+            logging_obj=served.logging_obj,
+            _response_headers=getattr(served, "_response_headers", None),
+        )
+        self._hidden_params = dict(getattr(served, "_hidden_params", None) or {})
+        self.chunks = served.chunks
+        self._first = iter((first,))
+        self._rest = rest
+
+
+class CapabilityStream(_Stream):
+    """The chunks of a sync call."""
+
+    @classmethod
+    def primed(cls, chunks: Generator[Any, None, None], opened: list[Any]) -> CapabilityStream:
+        """Fetch the first chunk, so that what fails before it is replaced, or raised, here.
+
+        Args:
+            chunks: The chunks of the call.
+            opened: LiteLLM's streams, one per attempt; the last one serves.
+        """
+        ours = _translated(chunks)
+        return cls(next(ours), ours, opened[-1])
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        for chunk in self._first:
+            return chunk
+        return next(self._rest)
+
+    def close(self) -> None:
+        """Leave the stream; the model's connection is closed and nobody is blamed."""
+        self._rest.close()
+
+
+class AsyncCapabilityStream(_Stream):
+    """The chunks of an async call."""
+
+    @classmethod
+    async def primed(
+        cls, chunks: AsyncGenerator[Any, None], opened: list[Any]
+    ) -> AsyncCapabilityStream:
+        """Fetch the first chunk, so that what fails before it is replaced, or raised, here."""
+        ours = _atranslated(chunks)
+        return cls(await anext(ours), ours, opened[-1])
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        for chunk in self._first:
+            return chunk
+        return await anext(self._rest)
+
+    async def aclose(self) -> None:
+        """Leave the stream; the model's connection is closed and nobody is blamed."""
+        await self._rest.aclose()
+
+
+def _translated(chunks: Generator[Any, None, None]) -> Generator[Any, None, None]:
+    with as_litellm_errors(), closing(chunks):
+        yield from chunks
+
+
+async def _atranslated(chunks: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    with as_litellm_errors():
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk

@@ -1,0 +1,152 @@
+"""What ``attach`` changes in a LiteLLM Router, and what it leaves alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import litellm
+import pytest
+
+from capability_router import CapabilityRouter, Model, Provider, Secret
+from capability_router.lab import Lab, server_error
+from litellm_capability_router import attach, capability_model_list
+from tests.connections import connections, run
+from tests.litellm.surfaces import CHAT, QUESTION, Setup, Surface
+
+
+@pytest.mark.parametrize("name", ["chat-completion", CHAT, "text-generation", "generation", "chat"])
+def test_a_path_a_short_name_an_alias_and_a_parent_are_all_model_names(
+    setup: Setup, name: str
+) -> None:
+    setup.router.tree.add_alias("chat", "chat-completion")
+    answer = setup.host.completion(model=name, messages=QUESTION)
+    assert "alpha" in answer.choices[0].message.content
+
+
+def test_the_answer_names_who_served_and_what_was_tried(setup: Setup) -> None:
+    setup.lab["alpha"].fault = server_error()
+    answer = setup.host.completion(model="chat-completion", messages=QUESTION)
+    assert answer._hidden_params["model_id"] == "beta/m"
+    attempts = answer._hidden_params["capability_router"]["attempts"]
+    assert [(a["model"], a["kind"]) for a in attempts] == [
+        ("alpha/m", "server_error"),
+        ("beta/m", None),
+    ]
+
+
+def test_the_providers_usage_is_counted_once(setup: Setup, ask: Surface) -> None:
+    more = {"stream_options": {"include_usage": True}} if "stream" in ask.__name__ else {}
+    setup.lab["alpha"].fault = server_error()
+    ask(setup.host, **more)
+    failed, served = setup.router.state("alpha/m"), setup.router.state("beta/m")
+    assert (failed.input_tokens, failed.output_tokens) == (0, 0)
+    assert served.input_tokens > 0
+    assert served.output_tokens > 0
+    assert served.successes == 1
+
+
+def test_a_stream_that_the_caller_leaves_blames_nobody_and_leaks_nothing(setup: Setup) -> None:
+    chunks = setup.host.completion(model="chat-completion", messages=QUESTION, stream=True)
+    next(chunks)
+    chunks.close()
+    state = setup.router.state("alpha/m")
+    assert (state.in_flight, state.failures) == (0, 0)
+
+
+def test_an_async_stream_that_is_cancelled_blames_nobody_and_leaks_nothing(setup: Setup) -> None:
+    async def leave_early() -> None:
+        chunks = await setup.host.acompletion(
+            model="chat-completion", messages=QUESTION, stream=True
+        )
+        await anext(chunks)
+        await chunks.aclose()
+
+    run(leave_early())
+    state = setup.router.state("alpha/m")
+    assert (state.in_flight, state.failures) == (0, 0)
+
+
+def test_a_model_registered_later_is_served(setup: Setup) -> None:
+    for model in setup.router.models:
+        setup.router.deactivate(model.id, "manual")
+    gamma = setup.lab["gamma"]
+    setup.router.register(Model("gamma/new", ("chat-completion",)))
+    assert (
+        "gamma" in setup.host.completion(model=CHAT, messages=QUESTION).choices[0].message.content
+    )
+    assert gamma.request_count == 1
+
+
+def test_embeddings_go_through_the_same_failover(setup: Setup) -> None:
+    for provider in setup.lab:
+        setup.router.register(Model(f"{provider.name}/e", ("text-embeddings",)))
+    setup.lab["alpha"].fault = server_error()
+    answer = setup.host.embedding(model="text-embeddings", input=["one", "two"])
+    assert len(answer.data) == 2
+    answer = run(setup.host.aembedding(model="text-embeddings", input=["one"]))
+    assert len(answer.data) == 1
+    assert setup.calls() == [2, 2, 0]
+
+
+def deployment(lab: Lab, name: str, **info: Any) -> dict[str, Any]:
+    params = {"model": "openai/m", "api_base": lab[name].base_url, "api_key": "k", "max_retries": 0}
+    return {"model_name": f"group-{name}", "litellm_params": params, "model_info": info}
+
+
+def test_a_deployment_that_declares_capabilities_becomes_a_model() -> None:
+    with Lab(["alpha"], answers="echo") as lab, connections():
+        listed = [deployment(lab, "alpha", id="dep-a", capabilities=["chat-completion"])]
+        host, router = litellm.Router(model_list=listed), CapabilityRouter()
+        attach(host, router)
+        answer = host.completion(model="chat-completion", messages=QUESTION)
+        assert answer._hidden_params["model_id"] == "dep-a"
+        assert [model.id for model in router.models] == ["dep-a"]
+
+
+def test_other_model_names_are_left_to_litellm() -> None:
+    with Lab(["alpha"], answers="echo") as lab, connections():
+        listed = [deployment(lab, "alpha", id="dep-a")]
+        host: Any = litellm.Router(model_list=listed, num_retries=0)
+        router = CapabilityRouter()
+        attach(host, router)
+        host.completion(model="group-alpha", messages=QUESTION)
+        chunks = host.completion(model="group-alpha", messages=QUESTION, stream=True)
+        assert "".join(c.choices[0].delta.content or "" for c in chunks)
+        assert router.decisions == []
+        with pytest.raises(litellm.BadRequestError):
+            host.completion(model="no-such-model", messages=QUESTION)
+
+
+def test_detach_leaves_the_router_as_it_was() -> None:
+    with Lab(["alpha"], answers="echo") as lab, connections():
+        host = litellm.Router(model_list=[deployment(lab, "alpha", id="dep-a")], num_retries=0)
+        before = set(vars(host))
+        names, cooldowns = host.get_model_names(), host.disable_cooldowns
+        router = CapabilityRouter(
+            providers=[Provider("alpha", base_url=lab["alpha"].base_url, api_key=Secret("k"))]
+        )
+        router.register(Model("alpha/m", ("chat-completion",)))
+        attach(host, router).detach()
+        assert set(vars(host)) == before
+        assert (host.get_model_names(), host.disable_cooldowns) == (names, cooldowns)
+        with pytest.raises(litellm.BadRequestError):
+            host.completion(model="chat-completion", messages=QUESTION)
+
+
+def test_attaching_twice_is_refused(setup: Setup) -> None:
+    with pytest.raises(ValueError, match="attached already"):
+        attach(setup.host, setup.router)
+
+
+def test_the_model_list_serves_without_attach_too(setup: Setup) -> None:
+    plain: Any = litellm.Router(model_list=capability_model_list(setup.router), num_retries=0)
+    answer = plain.completion(model="beta/m", messages=QUESTION)
+    assert "beta" in answer.choices[0].message.content
+
+
+def test_litellm_does_not_rest_what_the_pools_have_in_service(setup: Setup) -> None:
+    setup.lab["alpha"].fault = server_error()
+    for _ in range(2):
+        setup.host.completion(model=CHAT, messages=QUESTION)
+    assert setup.host.disable_cooldowns
+    assert setup.calls() == [2, 2, 0]
