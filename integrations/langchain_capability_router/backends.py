@@ -1,0 +1,299 @@
+"""How one model is called: the protocol, and chat models that are given as LangChain objects.
+
+Knows no router and no other model: what a failure means and who is next is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableBinding
+
+from capability_router.engine.errors import IncompleteAnswerError
+from capability_router.failures import causes
+from langchain_capability_router.errors import (
+    UnsupportedByModelError,
+)
+
+__all__ = ["ChatBackend", "LangChainBackend", "Prompt"]
+
+# Names under which chat models say why an answer ended.
+_FINISH_KEYS = ("finish_reason", "stop_reason", "done_reason", "stopReason", "status")
+
+# Providers whose chat models, by ``response_metadata["model_provider"]``, always say it.
+_ALWAYS_FINISH = frozenset(
+    {
+        "anthropic",
+        "azure",
+        "bedrock",
+        "bedrock_converse",
+        "deepseek",
+        "google_genai",
+        "groq",
+        "mistralai",
+        "ollama",
+        "openai",
+        "openrouter",
+        "xai",
+    }
+)
+
+# Connections that a closed event loop left behind are met one by one.
+_STALE_CONNECTIONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What one model is asked, the same for each model that is tried.
+
+    Attributes:
+        messages: The conversation.
+        stop: Texts at which the answer ends; None for none.
+        options: Further parameters by OpenAI's names; tools in OpenAI's format.
+    """
+
+    messages: list[BaseMessage]
+    stop: list[str] | None
+    options: Mapping[str, Any]
+
+
+class ChatBackend(Protocol):
+    """Calls one model.
+
+    Each method raises what its client library raises; an answer that broke off is an
+    ``IncompleteAnswerError`` and never returned as if it were one.
+    """
+
+    def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
+        """Return a complete answer, within ``timeout_s`` seconds where the client can hold it."""
+        ...
+
+    async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
+        """Return a complete answer within ``timeout_s`` seconds."""
+        ...
+
+    def stream(
+        self, prompt: Prompt, timeout_s: float
+    ) -> Generator[ChatGenerationChunk, None, None]:
+        """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk where possible."""
+        ...
+
+    def astream(
+        self, prompt: Prompt, timeout_s: float
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
+        ...
+
+
+class LangChainBackend:
+    """Calls a LangChain chat model below its public methods.
+
+    ``invoke`` would count tokens and report runs a second time. The model's own rate limiter is
+    honoured; its callbacks, its cache and its ``output_version`` are not, the router has those. A
+    sync call lasts as long as the model's own timeout lets it: nothing can interrupt it.
+
+    A stream that ends without saying why was cut, unless nothing is known of such a reason: models
+    of the usual providers always give one, any other model is held to it once it has given one.
+
+    Args:
+        inner: The chat model. Retries of its own delay the failover; ``max_retries=0`` is best.
+    """
+
+    def __init__(self, inner: BaseChatModel) -> None:
+        self.inner = inner
+        self._tells_ending = False
+
+    def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
+        """Return a complete answer; ``timeout_s`` cannot be held here."""
+        del timeout_s
+        options = self._options(prompt)
+        if self.inner.rate_limiter is not None:
+            self.inner.rate_limiter.acquire(blocking=True)
+        return self.inner._generate(  # pyright: ignore[reportPrivateUsage]  # see the class
+            list(prompt.messages), prompt.stop, **options
+        )
+
+    async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
+        """Return a complete answer within ``timeout_s`` seconds."""
+        options = self._options(prompt)
+        if self.inner.rate_limiter is not None:
+            await self.inner.rate_limiter.aacquire(blocking=True)
+        for _ in range(_STALE_CONNECTIONS):
+            try:
+                return await self._agenerate(prompt, options, timeout_s)
+            except Exception as error:
+                if not _of_a_closed_loop(error):
+                    raise
+        return await self._agenerate(prompt, options, timeout_s)
+
+    def stream(
+        self, prompt: Prompt, timeout_s: float
+    ) -> Generator[ChatGenerationChunk, None, None]:
+        """Yield an answer; ``timeout_s`` cannot be held here."""
+        if not self._streams(sync=True):
+            yield _whole(self.generate(prompt, timeout_s))
+            return
+        options = self._options(prompt)
+        if self.inner.rate_limiter is not None:
+            self.inner.rate_limiter.acquire(blocking=True)
+        ending = _Ending(self._tells_ending)
+        chunks = self.inner._stream(  # pyright: ignore[reportPrivateUsage]  # see the class
+            list(prompt.messages), prompt.stop, **options
+        )
+        try:
+            for chunk in chunks:
+                ending.take(chunk)
+                yield chunk
+        finally:
+            if isinstance(chunks, Generator):
+                chunks.close()
+        self._check(ending)
+
+    async def astream(
+        self, prompt: Prompt, timeout_s: float
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
+        if not self._streams(sync=False):
+            yield _whole(await self.agenerate(prompt, timeout_s))
+            return
+        options = self._options(prompt)
+        if self.inner.rate_limiter is not None:
+            await self.inner.rate_limiter.aacquire(blocking=True)
+        ending = _Ending(self._tells_ending)
+        async with self._opened(prompt, options, timeout_s) as (first, chunks):
+            chunk = first
+            while chunk is not None:
+                ending.take(chunk)
+                yield chunk
+                chunk = await _next(chunks, timeout_s)
+        self._check(ending)
+
+    async def _agenerate(
+        self, prompt: Prompt, options: dict[str, Any], timeout_s: float
+    ) -> ChatResult:
+        async with asyncio.timeout(timeout_s):
+            return await self.inner._agenerate(  # pyright: ignore[reportPrivateUsage]  # see the class
+                list(prompt.messages), prompt.stop, **options
+            )
+
+    @asynccontextmanager
+    async def _opened(
+        self, prompt: Prompt, options: dict[str, Any], timeout_s: float
+    ) -> AsyncGenerator[
+        tuple[ChatGenerationChunk | None, AsyncIterator[ChatGenerationChunk]], None
+    ]:
+        """Open a stream up to its first chunk, and close it in the end."""
+        for left in reversed(range(_STALE_CONNECTIONS)):
+            chunks = self.inner._astream(  # pyright: ignore[reportPrivateUsage]  # see the class
+                list(prompt.messages), prompt.stop, **options
+            )
+            try:
+                first = await _next(chunks, timeout_s)
+            except Exception as error:
+                if not left or not _of_a_closed_loop(error):
+                    raise
+                continue
+            try:
+                yield first, chunks
+            finally:
+                if isinstance(chunks, AsyncGenerator):
+                    await chunks.aclose()
+            return
+
+    def _streams(self, *, sync: bool) -> bool:
+        """Whether the model has a stream of its own for this kind of call."""
+        cls, base = type(self.inner), BaseChatModel
+        if self.inner.disable_streaming is True:
+            return False
+        has_sync = cls._stream is not base._stream  # pyright: ignore[reportPrivateUsage]  # as core
+        if sync or has_sync:
+            return has_sync
+        return cls._astream is not base._astream  # pyright: ignore[reportPrivateUsage]  # as core
+
+    def _options(self, prompt: Prompt) -> dict[str, Any]:
+        """Put the tools into the model's own format.
+
+        Raises:
+            UnsupportedByModelError: If the model takes no tools.
+        """
+        options = dict(prompt.options)
+        tools = options.pop("tools", None)
+        if not tools:
+            return options
+        names = ("tool_choice", "parallel_tool_calls")
+        steering = {name: options.pop(name) for name in names if name in options}
+        try:
+            bound = self.inner.bind_tools(tools, **steering)
+        except NotImplementedError as error:
+            raise UnsupportedByModelError(f"{type(self.inner).__name__} takes no tools") from error
+        if not isinstance(bound, RunnableBinding):
+            raise UnsupportedByModelError(f"{type(self.inner).__name__} hides its tools' format")
+        return {**bound.kwargs, **options}
+
+    def _check(self, ending: _Ending) -> None:
+        if ending.expected and not ending.told:
+            raise IncompleteAnswerError
+        self._tells_ending = ending.expected or ending.told
+
+
+class _Ending:
+    """Follows one stream to see whether it says why it ended, and whether it has to."""
+
+    def __init__(self, expected: bool) -> None:
+        self.expected = expected
+        self.told = False
+
+    def take(self, chunk: ChatGenerationChunk) -> None:
+        metadata = {**(chunk.generation_info or {}), **chunk.message.response_metadata}
+        self.expected = self.expected or metadata.get("model_provider") in _ALWAYS_FINISH
+        self.told = (
+            self.told
+            or getattr(chunk.message, "chunk_position", None) == "last"
+            or any(metadata.get(key) for key in _FINISH_KEYS)
+        )
+
+
+async def _next(
+    chunks: AsyncIterator[ChatGenerationChunk], timeout_s: float
+) -> ChatGenerationChunk | None:
+    async with asyncio.timeout(timeout_s):
+        return await anext(chunks, None)
+
+
+def _whole(result: ChatResult) -> ChatGenerationChunk:
+    """Return an answer as the one chunk of a stream."""
+    if not result.generations:
+        raise IncompleteAnswerError
+    generation = result.generations[0]
+    message = generation.message
+    metadata = {**(result.llm_output or {}), **message.response_metadata}
+    answered = message if isinstance(message, AIMessage) else AIMessage(message.content)
+    chunk = AIMessageChunk(
+        content=answered.content,
+        additional_kwargs=message.additional_kwargs,
+        response_metadata=metadata,
+        id=message.id,
+        tool_calls=answered.tool_calls,
+        invalid_tool_calls=answered.invalid_tool_calls,
+        usage_metadata=answered.usage_metadata,
+    )
+    return ChatGenerationChunk(message=chunk, generation_info=generation.generation_info)
+
+
+def _of_a_closed_loop(error: Exception) -> bool:
+    """Whether an answer cannot be read because its connection belongs to another event loop.
+
+    Clients that are cached for the whole process keep connections of an ``asyncio.run`` that is
+    over; the provider has nothing to do with it. Each such error drops one of them.
+    """
+    return any(
+        isinstance(cause, RuntimeError) and "event loop" in str(cause).lower()
+        for cause in causes(error)
+    )

@@ -1,0 +1,86 @@
+"""Reads answers and chunks for the drivers: tokens, completeness, and the point of no return."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+from capability_router.engine.errors import IncompleteAnswerError
+from capability_router.engine.outcome import Failure, Usage
+from langchain_capability_router.errors import failure_of
+
+__all__ = ["AnswerJudge", "ChunkWatch"]
+
+
+class AnswerJudge:
+    """Reads whole answers."""
+
+    def failure(self, error: Exception) -> Failure:
+        """Name what an exception means."""
+        return failure_of(error)
+
+    def usage(self, answer: ChatResult) -> Usage:
+        """Return the tokens of an answer.
+
+        Raises:
+            IncompleteAnswerError: If it holds no message.
+        """
+        if not answer.generations:
+            raise IncompleteAnswerError
+        return _usage(answer.generations[0].message)
+
+
+class ChunkWatch:
+    """Follows the chunks of one streamed attempt.
+
+    Attributes:
+        text: The text so far.
+        usage: The tokens counted so far; some providers tell input and output apart.
+        committed: True once a chunk has brought text, a tool call or reasoning.
+        complete: True once anything came: a backend raises where an answer breaks off.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.usage = Usage()
+        self.committed = False
+        self.complete = False
+
+    def take(self, chunk: ChatGenerationChunk) -> None:
+        """Note one chunk."""
+        self.complete = True
+        self.text += str(chunk.message.text)
+        self.committed = self.committed or _shows_something(chunk.message)
+        more = _usage(chunk.message)
+        self.usage = Usage(
+            self.usage.input_tokens + more.input_tokens,
+            self.usage.output_tokens + more.output_tokens,
+        )
+
+    def failure(self, error: Exception) -> Failure:
+        """Name what an exception means."""
+        return failure_of(error)
+
+
+def _usage(message: BaseMessage) -> Usage:
+    counted = message.usage_metadata if isinstance(message, AIMessage) else None
+    if counted is None:
+        return Usage()
+    return Usage(counted["input_tokens"], counted["output_tokens"])
+
+
+def _shows_something(message: BaseMessage) -> bool:
+    if isinstance(message.content, str):
+        shown = bool(message.content)
+    else:
+        shown = any(_block_shows_something(block) for block in message.content)
+    called = isinstance(message, AIMessageChunk) and bool(message.tool_call_chunks)
+    return shown or called or bool(message.additional_kwargs.get("reasoning_content"))
+
+
+def _block_shows_something(block: str | dict[Any, Any]) -> bool:
+    if isinstance(block, str):
+        return bool(block)
+    return bool(block.get("text")) if block.get("type") == "text" else True

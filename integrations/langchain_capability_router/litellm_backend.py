@@ -1,0 +1,115 @@
+"""Calls a model through LiteLLM, which is imported with the first call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+from capability_router.engine.model import Model, Provider
+from langchain_capability_router.backends import Prompt
+from langchain_capability_router.litellm_messages import (
+    chunk_of,
+    openai_messages,
+    openai_tool_choice,
+    result_of,
+)
+from litellm_capability_router.answers import check_finish, closed
+from litellm_capability_router.deployments import completion_params, for_tools
+from litellm_capability_router.host import aload_litellm, load_litellm
+
+__all__ = ["LiteLLMBackend"]
+
+
+class _Stream(Protocol):
+    """What is used of LiteLLM's streams; their chunks are read in ``litellm_messages``.
+
+    Attributes:
+        received_finish_reason: Why the provider says the answer ended. LiteLLM itself ends every
+            stream with a chunk that says ``stop``, also one that was cut.
+        intermittent_finish_reason: The reason that the last chunk bore. LiteLLM writes ``stop`` on
+            every chunk of Gemini, and receives none there: a Gemini stream is only known to be cut
+            where the connection says so.
+    """
+
+    received_finish_reason: str | None
+    intermittent_finish_reason: str | None
+    completion_stream: object
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class LiteLLMBackend:
+    """Calls one model of one provider through LiteLLM, without any retry of its own.
+
+    Args:
+        model: The model; its ``name`` is what the provider calls it.
+        provider: Whose API it speaks, where, and with which credential; what is None there is
+            left to LiteLLM, which reads the vendor's environment variables.
+    """
+
+    def __init__(self, model: Model, provider: Provider) -> None:
+        self._model = model
+        self._provider = provider
+
+    def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
+        """Return a complete answer within ``timeout_s`` seconds."""
+        return result_of(load_litellm().completion(**self._request(prompt, timeout_s)))
+
+    async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
+        """Return a complete answer within ``timeout_s`` seconds."""
+        litellm = await aload_litellm()
+        return result_of(await litellm.acompletion(**self._request(prompt, timeout_s)))
+
+    def stream(
+        self, prompt: Prompt, timeout_s: float
+    ) -> Generator[ChatGenerationChunk, None, None]:
+        """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
+        request = self._request(prompt, timeout_s) | _STREAMED
+        with closed(load_litellm().completion(**request)) as stream:
+            for chunk in stream:
+                yield _checked(stream, chunk_of(chunk))
+            check_finish(stream)
+
+    async def astream(
+        self, prompt: Prompt, timeout_s: float
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
+        request = self._request(prompt, timeout_s) | _STREAMED
+        litellm = await aload_litellm()
+        stream: _Stream = await litellm.acompletion(**request)
+        async with aclosing(stream):
+            async for chunk in stream:
+                yield _checked(stream, chunk_of(chunk))
+            check_finish(stream)
+
+    def _request(self, prompt: Prompt, timeout_s: float) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            **prompt.options,
+            **completion_params(self._provider, self._model),
+            **for_tools(prompt.options),
+            "messages": openai_messages(prompt.messages),
+            "timeout": timeout_s,
+            "num_retries": 0,
+        }
+        if prompt.stop:
+            request["stop"] = prompt.stop
+        if request.get("tool_choice") is not None:
+            request["tool_choice"] = openai_tool_choice(request["tool_choice"])
+        return request
+
+
+_STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
+
+
+def _checked(stream: _Stream, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+    """Pass a chunk on, unless it ends the answer without the provider having said so."""
+    if (chunk.generation_info or {}).get("finish_reason"):
+        check_finish(stream)
+    return chunk
