@@ -1,0 +1,97 @@
+"""Commands and their arguments; what they do is elsewhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from capability_router import CapabilityRouter, CapabilityTree, ConfigurationError
+from capability_router.lab import LabError, serve
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Ask for a capability, not for a provider.", no_args_is_help=True, add_completion=False
+)
+_out = Console(soft_wrap=True)
+_err = Console(soft_wrap=True, stderr=True)
+
+
+class Answers(StrEnum):
+    """Who writes the answers of the lab."""
+
+    AUTO = "auto"
+    ECHO = "echo"
+    SMOLLM2 = "smollm2"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        _out.print(version("capability-router"), highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+@app.command()
+def lab(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of the providers.")] = None,
+    port: Annotated[
+        list[int] | None, typer.Option(help="Port of each provider in order; default: free ones.")
+    ] = None,
+    control_port: Annotated[int, typer.Option(help="Port to change faults at; 0: a free one.")] = 0,
+    answers: Annotated[
+        Answers, typer.Option(help="smollm2: real tokens; auto: those, where installed.")
+    ] = Answers.AUTO,
+) -> None:
+    """Serve providers on loopback that fail on demand, until Ctrl-C."""
+
+    def announce(line: str) -> None:
+        _out.print(escape(line), highlight=False)
+
+    try:
+        serve(
+            names or ["alpha", "beta", "gamma"], port or [], answers.value, control_port, announce
+        )
+    except (LabError, OSError, ValueError) as error:
+        raise _failure(error) from None
+
+
+@app.command()
+def check(config: Annotated[Path, typer.Argument(help="The YAML file.")]) -> None:
+    """Check a configuration and show what it makes."""
+    try:
+        router = CapabilityRouter.from_yaml(config)
+    except ConfigurationError as error:
+        raise _failure(error) from None
+    for pool in router.pools:
+        models = ", ".join(model.id for model in pool.get_active_models()) or "no models"
+        _out.print(f"[bold]{escape(pool.name)}[/] at {pool.hierarchy_node}: {escape(models)}")
+    _out.print(f"{len(router.models)} models, {len(router.pools)} pools: [green]all is well[/]")
+
+
+@app.command()
+def tree() -> None:
+    """Show the default capability tree."""
+    _out.print(str(CapabilityTree()), highlight=False)
+
+
+def _failure(error: Exception) -> typer.Exit:
+    _err.print(f"[red]error:[/] {escape(str(error))}", highlight=False)
+    return typer.Exit(2)

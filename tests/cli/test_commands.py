@@ -1,0 +1,101 @@
+"""The ``capability-router`` command as a person uses it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from capability_router.cli.app import app
+
+COMMAND = [sys.executable, "-m", "capability_router"]
+GOOD = """\
+providers:
+  local: {base_url: "http://127.0.0.1:1/v1"}
+models:
+  local/small: {capabilities: [chat-completion]}
+pools:
+  text: {hierarchy_node: text-generation}
+"""
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    return result.exit_code, result.output
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert run("--version") == (0, f"{version('capability-router')}\n")
+
+
+def test_the_tree_is_shown_with_its_leaves_indented() -> None:
+    code, shown = run("tree")
+    assert code == 0
+    assert shown.startswith("generation\n  text-generation\n    chat-completion\n")
+
+
+def test_check_shows_what_a_good_file_makes(tmp_path: Path) -> None:
+    config = tmp_path / "router.yaml"
+    config.write_text(GOOD)
+    code, shown = run("check", str(config))
+    assert code == 0
+    assert "text at generation.text-generation: local/small" in shown
+    assert "1 models, 1 pools" in shown
+
+
+def test_check_says_what_is_wrong_and_where(tmp_path: Path) -> None:
+    config = tmp_path / "router.yaml"
+    config.write_text(GOOD.replace("text-generation", "txt-generation"))
+    code, shown = run("check", str(config))
+    assert code == 2
+    assert f"{config}:6:26: pools.text.hierarchy_node" in shown
+    assert "Traceback" not in shown
+
+
+def test_an_unknown_kind_of_answers_is_refused() -> None:
+    code, shown = run("lab", "--answers", "oracle")
+    assert code == 2
+    assert "oracle" in shown
+
+
+def test_two_providers_of_one_name_are_refused_in_one_line() -> None:
+    code, shown = run("lab", "alpha", "alpha", "--answers", "echo")
+    assert code == 2
+    assert "error:" in shown
+    assert "alpha" in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an interrupt is no signal there")
+def test_the_lab_serves_takes_faults_and_stops_on_interrupt() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "lab", "alpha", "--answers", "echo"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        name, _, base_url = process.stdout.readline().strip().partition(": ")
+        control = process.stdout.readline().strip().partition(": ")[2]
+        question: dict[str, object] = {
+            "model": "m",
+            "messages": [{"role": "user", "content": "hello"}],
+        }
+        answer = fetch(f"{base_url}/chat/completions", "POST", question)
+        assert (name, "hello" in answer) == ("alpha", True)
+        fetch(f"{control}/providers/alpha/fault", "PUT", {"kind": "server_error"})
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            fetch(f"{base_url}/chat/completions", "POST", question)
+        process.send_signal(signal.SIGINT)
+        assert "stopping" in process.stdout.read()
+    assert process.returncode == 0
+
+
+def fetch(url: str, method: str, body: dict[str, object]) -> str:
+    headers = {"Content-Type": "application/json"}
+    asked = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
+    with urllib.request.urlopen(asked, timeout=10) as response:
+        return str(response.read().decode())

@@ -1,0 +1,83 @@
+"""Each package imports only what a plain install of it, with its extra, brings along."""
+
+import sys
+
+import pytest
+
+from tests.house.source import PACKAGES, Source, broken, imports
+
+# The longest path that fits decides. A host's name in the core's lists would end the core.
+MAY_IMPORT = {
+    "capability_router/": {"capability_router", "pydantic", "pydantic_core", "yaml"},
+    "capability_router/engine/": {"capability_router"},
+    "capability_router/cli": {"capability_router", "rich", "typer"},
+    "capability_router/testing/": {"capability_router", "pytest"},
+    "integrations/langchain_capability_router/": {
+        "capability_router",
+        "langchain_capability_router",
+        "langchain_core",
+        # Models without a chat model of their own are called through LiteLLM, and what is known
+        # of LiteLLM stands there; of it only modules that do not import litellm.
+        "litellm_capability_router",
+        "pydantic",
+    },
+    "integrations/litellm_capability_router/": {
+        "capability_router",
+        "httpx",
+        "litellm",
+        "litellm_capability_router",
+        "openai",
+        "pydantic",
+    },
+}
+
+
+def undeclared_imports(source: Source) -> list[str]:
+    place = max((start for start in MAY_IMPORT if source.path.startswith(start)), key=len)
+    return [
+        source.at(line, f"{place} may not import {name}")
+        for line, name in imports(source.tree)
+        if name.partition(".")[0] not in MAY_IMPORT[place] | sys.stdlib_module_names
+    ]
+
+
+def test_packages_import_only_what_their_extras_declare() -> None:
+    assert broken(undeclared_imports, *PACKAGES) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("capability_router/registry.py", "import litellm"),
+        ("capability_router/registry.py", "from langchain_core.messages import AIMessage"),
+        ("capability_router/registry.py", "def load():\n    import langchain_openai"),
+        (
+            "capability_router/registry.py",
+            "import_module('litellm.router')",
+        ),
+        ("capability_router/registry.py", "import litellm_capability_router"),
+        ("capability_router/registry.py", "from rich.tree import Tree"),
+        ("capability_router/engine/pool.py", "import pydantic"),
+        ("integrations/langchain_capability_router/chat.py", "import litellm"),
+        ("integrations/litellm_capability_router/hooks.py", "import langchain_capability_router"),
+        ("integrations/litellm_capability_router/hooks.py", "from integrations import x"),
+    ],
+)
+def test_import_across_a_border_is_found(path: str, text: str) -> None:
+    assert len(undeclared_imports(Source(path, text))) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (
+            "capability_router/config/load.py",
+            "import json, yaml\nfrom pydantic import Field",
+        ),
+        ("capability_router/cli.py", "from rich.tree import Tree"),
+        ("capability_router/cli/show.py", "import typer"),
+        ("integrations/litellm_capability_router/hooks.py", "from litellm.router import Router"),
+    ],
+)
+def test_import_that_the_extra_declares_is_allowed(path: str, text: str) -> None:
+    assert undeclared_imports(Source(path, text)) == []
