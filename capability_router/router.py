@@ -141,7 +141,7 @@ class CapabilityRouter(Router):
             request: A capability, or a request with requirements.
             attempt: Calls the model that it is given; may run several times. What it raises is
                 read by HTTP status: a caller's fault is raised again as it is, anything else
-                moves on to the next model.
+                moves on to the next model. It cannot be interrupted: give your client a timeout.
 
         Returns:
             What ``attempt`` returned.
@@ -161,10 +161,18 @@ class CapabilityRouter(Router):
     async def acall(
         self, request: CompletionRequest | str, attempt: Callable[[Model], Awaitable[T]]
     ) -> T:
-        """Call one model after another until one answers; as ``call``, awaiting each attempt."""
+        """Call one model after another until one answers; as ``call``, awaiting each attempt.
+
+        An attempt that outlasts the pool's ``attempt_timeout_s`` is cancelled, and the call goes
+        on with the next model.
+        """
+        # Here and not above: it takes longer to import than this package, and whoever awaits
+        # has imported it already.
+        import asyncio  # noqa: PLC0415 - said above
 
         async def once(step: Try) -> T:
-            return await attempt(step.model)
+            async with asyncio.timeout(step.timeout_s):
+                return await attempt(step.model)
 
         judge: drivers.Judge[T] = _AnyAnswer()
         return await drivers.acall(self.plan(request), once, judge, self.clock)

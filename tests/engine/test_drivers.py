@@ -14,6 +14,10 @@ from capability_router.engine.errors import (
     StreamInterruptedError,
 )
 from capability_router.engine.model import Model
+from capability_router.engine.outcome import FailureKind
+from capability_router.engine.retry import RetryPolicy
+from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.selection import Priority
 from capability_router.testing.clock import ManualClock
 from tests.engine.building import (
     DRIVERS,
@@ -180,6 +184,23 @@ async def test_cancelled_task_gives_its_probe_back() -> None:
         await task
     assert rig.router.state("a/x").in_flight == 0
     assert rig.select().probe
+
+
+async def test_attempt_that_outlasts_its_limit_is_cancelled_and_the_next_model_serves() -> None:
+    limit = RotationPolicy(selection=Priority, retry=RetryPolicy(attempt_timeout_s=0.01))
+    rig, left = Rig("a/x", "b/y", policy=limit), list[str]()
+
+    async def hang_at_first(model: Model) -> str:
+        if model.provider == "b":
+            return model.id
+        try:
+            return await asyncio.Future[str]()
+        finally:
+            left.append(model.id)
+
+    assert await rig.router.acall("chat-completion", hang_at_first) == "b/y"
+    assert (left, rig.router.state("a/x").consecutive_failures) == (["a/x"], 1)
+    assert rig.router.decisions[-1].attempts[0].kind is FailureKind.TIMEOUT
 
 
 class Interrupted(BaseException):
