@@ -17,10 +17,10 @@ export LITELLM_LOCAL_MODEL_COST_MAP := True
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 # uv takes the hashes from the constraints, so every target installs its own part of the one lock.
-INSTALL := $(UV) pip install --python $(BIN)/python --require-hashes --constraint requirements.lock \
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes --constraint requirements.lock \
 	--requirement pyproject.toml --all-extras
 # No --require-hashes here: a folder has none. What builds it is pinned by the lock all the same.
-INSTALL_PROJECT := $(UV) pip install --python $(BIN)/python --no-deps \
+INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-deps \
 	--build-constraint requirements.lock --editable .
 
 .DELETE_ON_ERROR:
@@ -60,16 +60,17 @@ clean: ## Remove .venv, what was built, and the caches
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed-demo: pyproject.toml requirements.lock | $(UV) $(BIN)/python
-	$(INSTALL) --group demo
-	$(INSTALL_PROJECT)
+	@echo "installing into $(VENV) ..."
+	@$(INSTALL) --group demo
+	@$(INSTALL_PROJECT)
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed-demo
-	$(INSTALL) --group test
+	@$(INSTALL) --group test
 	@touch $@
 
 $(VENV)/installed-lint: $(VENV)/installed-test
-	$(INSTALL) --group lint
+	@$(INSTALL) --group lint
 	@touch $@
 
 $(BIN)/python:

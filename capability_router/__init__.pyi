@@ -82,14 +82,12 @@ from capability_router.engine.faults import (
 from capability_router.engine.faults import (
     Health as Health,
 )
+from capability_router.engine.feature import Feature as Feature
 from capability_router.engine.lease import (
     Lease as Lease,
 )
 from capability_router.engine.membership import (
     PoolPreferences as PoolPreferences,
-)
-from capability_router.engine.model import (
-    Feature as Feature,
 )
 from capability_router.engine.model import (
     Model as Model,
@@ -121,9 +119,6 @@ from capability_router.engine.outcome import (
 from capability_router.engine.pool import (
     CapabilityPool as CapabilityPool,
 )
-from capability_router.engine.pool import (
-    PoolState as PoolState,
-)
 from capability_router.engine.recovery import (
     Cooldown as Cooldown,
 )
@@ -151,6 +146,7 @@ from capability_router.engine.selection import (
 from capability_router.engine.selection import (
     StickUntilFailure as StickUntilFailure,
 )
+from capability_router.engine.state import PoolState as PoolState
 from capability_router.engine.tree import (
     CapabilityNode as CapabilityNode,
 )

@@ -146,7 +146,7 @@ def stream(
         except Exception as error:  # noqa: BLE001 - a client library may raise anything
             _broke(plan, held.watch, error)
         except BaseException:
-            _left(plan, held.watch)
+            plan.cancelled()
             raise
         else:
             if _complete(plan, held.watch):
@@ -173,7 +173,7 @@ async def astream(
         except Exception as error:  # noqa: BLE001 - a client library may raise anything
             _broke(plan, held.watch, error)
         except BaseException:
-            _left(plan, held.watch)
+            plan.cancelled()
             raise
         else:
             if _complete(plan, held.watch):
@@ -236,14 +236,6 @@ def _complete(plan: Call, watch: Watch[Chunk]) -> bool:
     else:
         _broke(plan, watch, IncompleteAnswerError())
     return watch.complete
-
-
-def _left(plan: Call, watch: Watch[Chunk]) -> None:
-    """Report that the reader has gone; many go after the last chunk, without asking for more."""
-    if watch.complete:
-        plan.succeeded(watch.usage)
-    else:
-        plan.cancelled()
 
 
 def _broke(plan: Call, watch: Watch[Chunk], error: Exception) -> None:

@@ -7,8 +7,9 @@ against the model.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from capability_router.engine.faults import classify
 from capability_router.engine.outcome import Failure, FailureKind
@@ -31,7 +32,20 @@ _CUT = frozenset(
     }
 )
 _TRANSPORT = frozenset(
-    {"TransportError", "ClientError", "APIConnectionError", "ConnectionError", "HTTPError"}
+    {
+        "TransportError",
+        "ClientConnectionError",
+        "APIConnectionError",
+        "ConnectionError",
+        "HTTPError",
+        "gaierror",
+        "SSLError",
+    }
+)
+# Nothing was sent: a package is missing, or the address or a header is malformed.
+_LOCAL = frozenset({"ImportError", "UnsupportedProtocol", "LocalProtocolError", "InvalidURL"})
+_NETWORK_ERRNO = frozenset(
+    {errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ETIMEDOUT}
 )
 # openai, anthropic and httpx; then aiohttp and urllib; then Google's libraries.
 _STATUS_NAMES = ("status_code", "status", "code")
@@ -45,6 +59,8 @@ def response_headers(error: BaseException) -> Mapping[str, str] | None:
     response = _response(error)
     # aiohttp and urllib have no response on their errors: status and headers stand there instead.
     headers = getattr(error if response is None else response, "headers", None)
+    if isinstance(response, dict):
+        headers = _botocore(response).get("HTTPHeaders")
     # urllib's headers have the methods of a mapping, but do not count as one.
     items = getattr(headers, "items", None)
     return {str(name).lower(): str(value) for name, value in items()} if items else None
@@ -53,6 +69,8 @@ def response_headers(error: BaseException) -> Mapping[str, str] | None:
 def failure_of(
     error: BaseException,
     headers_of: Callable[[BaseException], Mapping[str, str] | None] = response_headers,
+    *,
+    before: BaseException | None = None,
 ) -> Failure:
     """Name what an exception means for the model that was called.
 
@@ -64,57 +82,75 @@ def failure_of(
         error: What the client library raised.
         headers_of: Finds the response headers, where a library keeps them in its own way; None
             from it means that there was no response.
+        before: What the caller was handling when the attempt began; no cause of this one.
 
     Returns:
         A failure that keeps the exception. An exception without a status that is no transport
         error is ``invalid_request``: it would happen with any model.
     """
     status, found = _status(error), headers_of(error)
-    kind = _kind_without_response(error) if found is None or status is None else None
+    kind = _kind_without_response(error, before) if found is None or status is None else None
     if kind is not None or status is None:
         return Failure(kind or FailureKind.INVALID_REQUEST, message=str(error)[:300], error=error)
     wait_s = retry_after_s(found) if found is not None else None
     return classify(status, f"{_code(error)} {error}".strip(), retry_after_s=wait_s, error=error)
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Iterate over an exception and what it was raised from, nearest first."""
-    seen: set[int] = set()
+def causes(error: BaseException, before: BaseException | None = None) -> Iterator[BaseException]:
+    """Iterate over an exception and what it was raised from, nearest first.
+
+    Args:
+        error: The exception.
+        before: Where to stop, without it.
+    """
+    seen = {id(before)}
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         yield cause
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
-def _kind_without_response(error: BaseException) -> FailureKind | None:
-    names = {cls.__name__ for cause in causes(error) for cls in type(cause).__mro__}
+def _kind_without_response(
+    error: BaseException, before: BaseException | None
+) -> FailureKind | None:
+    chain = list(causes(error, before))
+    names = {cls.__name__ for cause in chain for cls in type(cause).__mro__}
+    if names & _LOCAL:
+        return FailureKind.INVALID_REQUEST
     if names & _TIMEOUTS:
         return FailureKind.TIMEOUT
     if names & _CUT:
         return FailureKind.PROTOCOL
-    if names & _TRANSPORT or any(_is_network_error(cause) for cause in causes(error)):
+    if names & _TRANSPORT or any(map(_is_network_error, chain)):
         return FailureKind.CONNECTION
     # An error event within a stream: openai's and anthropic's clients raise their base class.
     return FailureKind.SERVER_ERROR if "APIError" in names and _status(error) is None else None
 
 
 def _is_network_error(error: BaseException) -> bool:
-    """An operating system's error that names a file is about the caller's files."""
-    return isinstance(error, OSError) and error.filename is None
+    """Other errors of the system, a full disk or a file that is not there, are the caller's."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return False
+    return error.errno is None or error.errno in _NETWORK_ERRNO
 
 
 def _status(error: Any) -> int | None:
-    stated = (
-        getattr(source, name, None)
-        for source in (error, _response(error))
-        for name in _STATUS_NAMES
-    )
+    response = _response(error)
+    if isinstance(response, dict):
+        return _botocore(response).get("HTTPStatusCode")
+    stated = (getattr(source, name, None) for source in (error, response) for name in _STATUS_NAMES)
     return next((s for s in stated if isinstance(s, int) and 400 <= s < 600), None)
 
 
 def _response(error: Any) -> Any:
     return getattr(error, "response", None)
+
+
+def _botocore(response: Any) -> Mapping[str, Any]:
+    """Return what botocore keeps of a response, which is a dictionary there."""
+    found = response.get("ResponseMetadata")
+    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
 
 
 def _code(error: Any) -> str:

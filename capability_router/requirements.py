@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from capability_router.engine.model import Feature
+from capability_router.engine.feature import Feature
 
 __all__ = ["requirements_of"]
 

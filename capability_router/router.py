@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from os import PathLike
 from random import Random
 from threading import RLock
@@ -32,8 +33,12 @@ T = TypeVar("T")
 class _AnyAnswer:
     """Reads answers of code that is not known here: whatever is returned is an answer."""
 
+    def __init__(self) -> None:
+        # An exception that the caller is handling already is the context of every later one.
+        self._before = sys.exc_info()[1]
+
     def failure(self, error: Exception) -> Failure:
-        return failure_of(error)
+        return failure_of(error, before=self._before)
 
     def usage(self, answer: object) -> Usage:
         del answer
@@ -113,6 +118,10 @@ class CapabilityRouter(Router):
             router.register(model)
         return router
 
+    def __repr__(self) -> str:
+        pools = ", ".join(pool.name for pool in self.pools) or "none"
+        return f"CapabilityRouter({len(self.models)} models, pools: {pools})"
+
     @property
     def decisions(self) -> list[Decision]:
         """The last 1,000 calls that ended, oldest first."""
@@ -153,7 +162,11 @@ class CapabilityRouter(Router):
         """
 
         def once(step: Try) -> T:
-            return attempt(step.model)
+            answer = attempt(step.model)
+            if isinstance(answer, Coroutine):
+                answer.close()
+                raise TypeError("the attempt is a coroutine function: use acall")
+            return answer
 
         judge: drivers.Judge[T] = _AnyAnswer()
         return drivers.call(self.plan(request), once, judge, self.clock)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from capability_router import CapabilityRouter, Decision, EventType, RoutingEvent
+from capability_router import (
+    CapabilityRouter,
+    ConfigurationError,
+    Decision,
+    EventType,
+    RoutingEvent,
+)
 from capability_router.lab import Lab, smollm_is_installed
 from langchain_capability_router import ChatCapabilityRouter
 from litellm_capability_router import attach
@@ -34,7 +41,7 @@ TOPICS = ("rain", "tea", "trains")
 PATIENCE_S = 15.0
 
 litellm.suppress_debug_info = True
-console = Console(width=100)
+console = Console(width=100, highlight=False)
 
 
 @dataclass
@@ -80,7 +87,8 @@ class Hosts:
         made = self.router.decisions[before:]
         served = (made[-1].served_by if made else None) or "nobody"
         self.expect(bool(text), f"{step}: {host} got an empty answer from {served}")
-        console.print(f"  {host:9} [cyan]{escape(served):14}[/] {escape(text[:68])}")
+        shown = textwrap.shorten(text, 70, placeholder=" …")
+        console.print(f"  {host:9} [cyan]{escape(served):14}[/] {escape(shown)}{failed(made)}")
         return served
 
     def expect(self, holds: bool, miss: str) -> None:
@@ -89,13 +97,24 @@ class Hosts:
             self.misses.append(miss)
 
 
+def failed(made: list[Decision]) -> str:
+    """Return what was tried before the model that served, as a line of its own."""
+    before = [f"{a.model}: {a.kind}" for d in made for a in d.attempts if a.kind is not None]
+    return f"\n{'':28}[dim]after {escape(', '.join(before))}[/]" if before else ""
+
+
 def main() -> int:
     """Run the demo; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, help="your own router.yaml")
     config: Path | None = parser.parse_args().config
     if config is not None:
-        return finish(show_own(CapabilityRouter.from_yaml(config)))
+        try:
+            router = CapabilityRouter.from_yaml(config)
+        except ConfigurationError as error:
+            console.print(f"[red]missed:[/] the configuration cannot be used\n{escape(str(error))}")
+            return 1
+        return finish(show_own(router))
     with laboratory() as lab:
         return finish(show_lab(lab))
 
@@ -104,6 +123,7 @@ def main() -> int:
 def laboratory() -> Iterator[Lab]:
     """Start the providers and put their addresses where the configuration looks for them."""
     with Lab(["alpha", "beta", "gamma"]) as lab:
+        console.print("Three providers on this machine; gamma is the last resort.")
         os.environ["LAB_KEY"] = "any-key-will-do"
         for provider in lab:
             os.environ[f"{provider.name.upper()}_URL"] = provider.base_url
@@ -172,14 +192,15 @@ def show_own(router: CapabilityRouter) -> Hosts:
 def watch(router: CapabilityRouter) -> None:
     """Show each change of a pool as it happens."""
     shown = {
-        EventType.MODEL_DEACTIVATED: "[red]leaves[/]",
+        EventType.MODEL_DEACTIVATED: "[red]rests[/]",
         EventType.MODEL_ACTIVATED: "[green]is back[/]",
         EventType.PROBE_STARTED: "[yellow]gets one trial request[/]",
+        EventType.PROBE_FAILED: "[red]rests on: the trial failed[/]",
     }
 
     def show(event: RoutingEvent) -> None:
         if event.type in shown:
-            why = f" ({event.reason})" if event.reason else ""
+            why = f" ({event.reason})" if event.type is EventType.MODEL_DEACTIVATED else ""
             console.print(f"  [bold]pool {event.pool}[/]: {event.model} {shown[event.type]}{why}")
 
     router.emitter.subscribe(show)
@@ -193,10 +214,11 @@ def heading(text: str) -> None:
 def finish(hosts: Hosts) -> int:
     """Show the decisions and the verdict; returns the exit code."""
     console.print(table(hosts.router.decisions))
-    for miss in hosts.misses:
+    for miss in dict.fromkeys(hosts.misses):
         console.print(f"[red]missed:[/] {escape(miss)}")
     if not hosts.misses:
         console.print("[green]every request was answered[/]")
+        console.print("Next: make demo CONFIG=my.yaml, with a file as the README shows it.")
     return 1 if hosts.misses else 0
 
 

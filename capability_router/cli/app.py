@@ -11,7 +11,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from capability_router import CapabilityRouter, CapabilityTree, ConfigurationError
+from capability_router import (
+    CapabilityPool,
+    CapabilityRouter,
+    CapabilityTree,
+    ConfigurationError,
+)
 from capability_router.lab import LabError, serve
 
 __all__ = ["app"]
@@ -51,13 +56,18 @@ def _options(
 
 @app.command()
 def lab(
-    names: Annotated[list[str] | None, typer.Argument(help="Names of the providers.")] = None,
-    port: Annotated[
-        list[int] | None, typer.Option(help="Port of each provider in order; default: free ones.")
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names of the providers; default: alpha beta gamma.")
     ] = None,
-    control_port: Annotated[int, typer.Option(help="Port to change faults at; 0: a free one.")] = 0,
+    port: Annotated[
+        list[int] | None,
+        typer.Option(min=0, max=65535, help="Port of each provider in order; default: free ones."),
+    ] = None,
+    control_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to change faults at; 0: a free one.")
+    ] = 0,
     answers: Annotated[
-        Answers, typer.Option(help="smollm2: real tokens; auto: those, where installed.")
+        Answers, typer.Option(help="Real tokens from smollm2, an echo, or what is installed.")
     ] = Answers.AUTO,
 ) -> None:
     """Serve providers on loopback that fail on demand, until Ctrl-C."""
@@ -81,15 +91,28 @@ def check(config: Annotated[Path, typer.Argument(help="The YAML file.")]) -> Non
     except ConfigurationError as error:
         raise _failure(error) from None
     for pool in router.pools:
-        models = ", ".join(model.id for model in pool.get_active_models()) or "no models"
-        _out.print(f"[bold]{escape(pool.name)}[/] at {pool.hierarchy_node}: {escape(models)}")
-    _out.print(f"{len(router.models)} models, {len(router.pools)} pools: [green]all is well[/]")
+        _show_pool(pool)
+    for leaf in sorted({leaf for model in router.models for leaf in model.capabilities}):
+        if router.pool(leaf) not in router.pools:
+            _show_pool(router.pool(leaf), " (no pool of its own: the defaults hold)")
+    models, pools = _counted(len(router.models), "model"), _counted(len(router.pools), "pool")
+    _out.print(f"{models}, {pools}: [green]all is well[/]", highlight=False)
 
 
 @app.command()
 def tree() -> None:
     """Show the default capability tree."""
     _out.print(str(CapabilityTree()), highlight=False)
+
+
+def _show_pool(pool: CapabilityPool, remark: str = "") -> None:
+    models = ", ".join(model.id for model in pool.get_active_models()) or "no models"
+    place = f" at {pool.hierarchy_node}" if pool.name != pool.hierarchy_node else ""
+    _out.print(f"[bold]{escape(pool.name)}[/]{place}: {escape(models)}{remark}", highlight=False)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _failure(error: Exception) -> typer.Exit:

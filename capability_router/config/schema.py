@@ -26,7 +26,8 @@ from pydantic import (
 
 from capability_router.config.durations import parse_duration
 from capability_router.engine.faults import Health
-from capability_router.engine.model import Feature, Secret
+from capability_router.engine.feature import Feature
+from capability_router.engine.model import Secret
 
 __all__ = [
     "FaultConfig",

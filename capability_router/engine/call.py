@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 
 from capability_router.engine.decision import Decision
 from capability_router.engine.errors import AllModelsFailedError, NoAvailableModelError
@@ -86,18 +87,24 @@ class Call:
         self._request = request
         self._record = record
         self._retry = router.policy_for(request).retry
-        seconds = request.deadline_s if request.deadline_s is not None else self._retry.deadline_s
-        self._deadline = Deadline.after(self._now(), seconds)
+        own = self._retry.deadline_s if request.deadline_s is None else request.deadline_s
+        self._deadline = Deadline.after(self._now(), own)
         self._attempts: list[Attempt] = []
         # In the order of trying; a set's would differ from process to process.
         self._tried: dict[str, None] = {}
         self._lease: Lease | None = None
-        self._granted_s = 0.0
+        self._pool: str | None = None
+        self._granted_s = inf
         self._last: Failure | None = None
         self._repeated = False
         self._repeat_next = False
         self._panic = False
         self._ended = False
+
+    @property
+    def request(self) -> CompletionRequest:
+        """What is asked for; a prompt that was too long has raised the window it needs."""
+        return self._request
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -130,8 +137,7 @@ class Call:
         except NoAvailableModelError as nobody:
             return self._without_candidate(nobody)
         self._panic = self._panic or self._lease.pick.panic
-        self._granted_s = self._timeout_s()
-        return Try(self._lease, self._granted_s)
+        return Try(self._lease, self._timeout_s())
 
     def succeeded(self, usage: Usage | None = None) -> None:
         """Report a complete answer; the call has ended."""
@@ -187,14 +193,15 @@ class Call:
         return Wait(min(pause_s, self._deadline.left(self._now())))
 
     def _timeout_s(self) -> float:
-        own = self._retry.attempt_timeout_s
-        asked = own if self._request.timeout_s is None else self._request.timeout_s
-        return min(own, asked, self._deadline.left(self._now()))
+        left = self._deadline.left(self._now())
+        asked = inf if self._request.timeout_s is None else self._request.timeout_s
+        # Only what this caller asked for may excuse a model; the pool's own limits are the pool's.
+        self._granted_s = min(asked, inf if self._request.deadline_s is None else left)
+        return min(self._retry.attempt_limit_s, asked, left)
 
     def _was_cut_short_by_the_caller(self, failure: Failure) -> bool:
-        """Whether the model had less time than its pool allows, so that nothing was shown."""
         own_limit = failure.kind is FailureKind.TIMEOUT and failure.status is None
-        return own_limit and self._granted_s < self._retry.attempt_timeout_s
+        return own_limit and self._retry.is_too_short(self._granted_s)
 
     def _ask_for_more_than(self, window: int | None) -> None:
         """Let only models with a larger context window follow."""
@@ -208,7 +215,7 @@ class Call:
         lease = self._lease
         if lease is None:
             raise RuntimeError("no attempt is in progress")
-        self._lease = None
+        self._lease, self._pool = None, lease.pool.name
         self._attempts.append(
             Attempt(
                 model=lease.model.id,
@@ -246,7 +253,7 @@ class Call:
                 capability=self._request.capability,
                 at=self._now(),
                 served_by=served.model.id if served else None,
-                pool=served.pool.name if served else None,
+                pool=self._pool,
                 attempts=tuple(self._attempts),
                 panic=self._panic,
             )

@@ -30,6 +30,7 @@ _REASONS = {
     FailureKind.QUOTA_EXHAUSTED: Reason.QUOTA_EXHAUSTED,
     FailureKind.BILLING: Reason.BILLING,
     FailureKind.AUTH: Reason.AUTH_FAILURE,
+    FailureKind.FORBIDDEN: Reason.AUTH_FAILURE,
     FailureKind.NOT_FOUND: Reason.NOT_FOUND,
 }
 

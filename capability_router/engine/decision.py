@@ -17,7 +17,7 @@ class Decision:
         capability: What was asked for, as the caller wrote it.
         at: Monotonic seconds when the call ended.
         served_by: Id of the model that answered; None if none did.
-        pool: Name of the pool that model was picked from; None if none served.
+        pool: Name of the pool that the last model was picked from; None if there was none.
         attempts: Everything that was tried, oldest first.
         panic: True if a model was tried before its time because nothing else was left.
     """

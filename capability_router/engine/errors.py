@@ -33,6 +33,24 @@ __all__ = [
 class CapabilityRouterError(Exception):
     """Base of everything this project raises by its own decision."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception would call the class with ``args``, which few of these are made from.
+        return _restored, (type(self), self.args, self.__dict__)
+
+    def __repr__(self) -> str:
+        # What Exception shows is the first argument alone, which says nothing here.
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+def _restored(
+    cls: type[BaseException], args: tuple[object, ...], state: dict[str, object]
+) -> BaseException:
+    """Make an error anew from what was pickled of it."""
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 class _UnknownNameError(CapabilityRouterError, KeyError):
     """A name that is not there; subclasses say of which kind.

@@ -55,6 +55,8 @@ FAULT_TABLE: Mapping[FailureKind, FaultRule] = MappingProxyType(
         FailureKind.CONTENT_POLICY: _STOP,
         FailureKind.UNSUPPORTED: FaultRule(Health.UNTOUCHED),
         FailureKind.AUTH: FaultRule(Health.PROVIDER),
+        # Often one model that the account may not use; a bad key is a 401.
+        FailureKind.FORBIDDEN: FaultRule(Health.MODEL),
         FailureKind.BILLING: FaultRule(Health.PROVIDER),
         FailureKind.QUOTA_EXHAUSTED: FaultRule(Health.PROVIDER),
         FailureKind.NOT_FOUND: FaultRule(Health.MODEL),
@@ -73,7 +75,6 @@ FAULT_TABLE: Mapping[FailureKind, FaultRule] = MappingProxyType(
 _BY_STATUS = {
     401: FailureKind.AUTH,
     402: FailureKind.BILLING,
-    403: FailureKind.AUTH,
     404: FailureKind.NOT_FOUND,
     408: FailureKind.TIMEOUT,
     409: FailureKind.OVERLOADED,
@@ -95,6 +96,11 @@ _QUOTA = re.compile(
     r"insufficient_quota|exceeded your current quota|quota exhausted|credit balance|regain access",
     re.IGNORECASE,
 )
+_NO_ACCESS = re.compile(r"model_not_found|access to (the |this )?model", re.IGNORECASE)
+_FLAGGED = re.compile(r"flagged|moderation", re.IGNORECASE)
+_RETRY_IN = re.compile(
+    r"(?:retry|try again) in (\d+(?:\.\d+)?) ?(ms|s|sec|seconds)\b", re.IGNORECASE
+)
 _MESSAGE_LIMIT = 300
 
 
@@ -110,24 +116,30 @@ def classify(
     Args:
         status: HTTP status; None if there was no response at all.
         text: Error code and message together, as the provider wrote them.
-        retry_after_s: Seconds the provider asked to wait; None if it did not.
+        retry_after_s: Seconds the provider asked to wait in a header; None reads the text.
         error: The exception to keep with the failure.
 
     Returns:
         The failure. Without a status it is a connection failure. Every 4xx that the table does
         not know is the caller's, every other status the server's.
     """
-    return Failure(_kind(status, text), status, retry_after_s, text[:_MESSAGE_LIMIT], error)
+    if retry_after_s is None:
+        retry_after_s = _stated_wait_s(text)
+    kind = _kind(status, text, retry_after_s)
+    return Failure(kind, status, retry_after_s, text[:_MESSAGE_LIMIT], error)
 
 
-def _kind(status: int | None, text: str) -> FailureKind:
+def _kind(status: int | None, text: str, retry_after_s: float | None) -> FailureKind:
     if status is None:
         return FailureKind.CONNECTION
-    # Anthropic answers an empty balance and a spent limit with 400.
-    if status in (400, 403, 429) and _QUOTA.search(text):
+    # Anthropic answers an empty balance and a spent limit with 400. Gemini calls a model's usual
+    # rate limit a quota as well, but says that it is over in seconds.
+    if status in (400, 403, 429) and retry_after_s is None and _QUOTA.search(text):
         return FailureKind.QUOTA_EXHAUSTED
     if status in (400, 413, 422):
         return _refusal(text)
+    if status == 403:
+        return _prohibition(text)
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return FailureKind.INVALID_REQUEST if 400 <= status < 500 else FailureKind.SERVER_ERROR
@@ -137,3 +149,17 @@ def _refusal(text: str) -> FailureKind:
     if _CONTEXT.search(text):
         return FailureKind.CONTEXT_OVERFLOW
     return FailureKind.CONTENT_POLICY if _POLICY.search(text) else FailureKind.INVALID_REQUEST
+
+
+def _prohibition(text: str) -> FailureKind:
+    if _FLAGGED.search(text) or _POLICY.search(text):
+        return FailureKind.CONTENT_POLICY
+    return FailureKind.NOT_FOUND if _NO_ACCESS.search(text) else FailureKind.FORBIDDEN
+
+
+def _stated_wait_s(text: str) -> float | None:
+    """Read "retry in 27.5s" from a message; providers without the header say it so."""
+    stated = _RETRY_IN.search(text)
+    if stated is None:
+        return None
+    return float(stated[1]) / (1000 if stated[2].lower() == "ms" else 1)

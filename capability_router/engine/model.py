@@ -4,27 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from capability_router.engine.feature import features_of
 from capability_router.engine.request import CompletionRequest
 
-__all__ = ["Feature", "Model", "Price", "Provider", "Secret"]
-
-
-class Feature(StrEnum):
-    """What a model may be able to do beyond its capability; each equals its plain string."""
-
-    STREAMING = "streaming"
-    TOOL_CALLING = "tool_calling"
-    TOOL_CHOICE = "tool_choice"
-    STRUCTURED_OUTPUT = "structured_output"
-    JSON_MODE = "json_mode"
-    VISION = "vision"
-    AUDIO_INPUT = "audio_input"
-    PDF_INPUT = "pdf_input"
-    VIDEO_INPUT = "video_input"
-    REASONING = "reasoning"
-    ASSISTANT_PREFILL = "assistant_prefill"
+__all__ = ["Model", "Price", "Provider", "Secret"]
 
 
 class Secret:
@@ -45,6 +29,9 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(***)"
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
 
     def __reduce__(self) -> str | tuple[object, ...]:
         raise TypeError("a Secret is not pickled; keep the reference to it, ${env:NAME}, instead")
@@ -98,9 +85,13 @@ class Model:
         capabilities: Nodes it registers at: paths, unique last segments or aliases.
         provider: Id of its provider; empty means the part of the id before the first ``/``.
         name: What the provider calls it; empty means the part of the id after the first ``/``.
-        features: What it can do; None means not declared, and no request is refused for it.
+        features: What it can do, of ``Feature``; None means not declared, and no request is
+            refused for it.
         context_window: Tokens of input and output together, > 0; None if not known.
         price: Cost; None if not known.
+
+    Raises:
+        ValueError: If there is no capability, or a feature does not exist.
     """
 
     id: str
@@ -117,7 +108,7 @@ class Model:
         object.__setattr__(self, "provider", self.provider or prefix)
         object.__setattr__(self, "name", self.name or rest or prefix)
         if self.features is not None:
-            object.__setattr__(self, "features", frozenset(self.features))
+            object.__setattr__(self, "features", features_of(self.features))
 
     def lacks(self, request: CompletionRequest) -> str | None:
         """Say why this model cannot serve a request; None if it can.

@@ -16,6 +16,7 @@ class FailureKind(StrEnum):
     CONTENT_POLICY = "content_policy"
     UNSUPPORTED = "unsupported"
     AUTH = "auth"
+    FORBIDDEN = "forbidden"
     BILLING = "billing"
     QUOTA_EXHAUSTED = "quota_exhausted"
     NOT_FOUND = "not_found"
@@ -114,6 +115,11 @@ class Attempt:
     latency_s: float = 0.0
     probe: bool = False
     error: BaseException | None = field(default=None, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The exception stays: few client libraries make theirs so that they can be pickled.
+        facts = (self.model, self.provider, self.kind, self.status, self.latency_s, self.probe)
+        return Attempt, facts
 
     def __str__(self) -> str:
         status = f" (HTTP {self.status})" if self.status else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from math import inf
 
 from capability_router.engine.deactivation import Reason
@@ -26,32 +25,11 @@ from capability_router.engine.outcome import Failure
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.roster import Member, Order, Pick, Roster, Standby
 from capability_router.engine.rotation import RotationPolicy
-from capability_router.engine.state import ModelState
+from capability_router.engine.state import ModelState, PoolState
 from capability_router.engine.timing import World, default_world
 from capability_router.engine.tree import CapabilityTree
 
-__all__ = ["CapabilityPool", "PoolState"]
-
-
-@dataclass(frozen=True, slots=True)
-class PoolState:
-    """A pool at one moment.
-
-    Attributes:
-        name: Name of the pool.
-        hierarchy_node: Node it targets.
-        active_count: Models eligible now.
-        standby_count: Models excluded now.
-        total_requests: Models handed out since the pool was made.
-        rotation_events: Deactivations and recoveries since the pool was made.
-    """
-
-    name: str
-    hierarchy_node: str
-    active_count: int
-    standby_count: int
-    total_requests: int
-    rotation_events: int
+__all__ = ["CapabilityPool"]
 
 
 class CapabilityPool:
@@ -69,6 +47,7 @@ class CapabilityPool:
         world: Clock and source of chance; None for the system's.
         guard: Entered around every step, for instance an ``RLock`` where threads share the pool.
         observability: A further sink for this pool's events.
+        managed: True if a router decides who is in it, by what is registered.
 
     Raises:
         KeyError: If the tree has no such node.
@@ -87,6 +66,7 @@ class CapabilityPool:
         world: World | None = None,
         guard: AbstractContextManager[object] | None = None,
         observability: ObservabilityConnector | None = None,
+        managed: bool = False,
     ) -> None:
         self._tree = tree if tree is not None else CapabilityTree()
         self.name = name
@@ -95,6 +75,7 @@ class CapabilityPool:
         self._preferences = preferences or PoolPreferences()
         self._emitter = event_emitter
         self._observability = observability
+        self._managed = managed
         self._states = states if states is not None else {}
         self._world = world or default_world()
         self._guard = guard if guard is not None else nullcontext()
@@ -136,8 +117,9 @@ class CapabilityPool:
 
         Raises:
             KeyError: If one of its capabilities is no node of the tree.
-            ValueError: If it does not belong to this pool.
+            ValueError: If it does not belong to this pool, or the pool is a router's.
         """
+        self._refuse_if_managed("register")
         if not self.covers(model):
             raise ValueError(
                 f"model {model.id!r} does not belong to pool {self.name!r}: none of its"
@@ -149,7 +131,12 @@ class CapabilityPool:
         self.publish(events)
 
     def remove_model(self, model: Model) -> None:
-        """Drop a model, active or not; one that is not in the pool is no error."""
+        """Drop a model, active or not; one that is not in the pool is no error.
+
+        Raises:
+            ValueError: If the pool is a router's.
+        """
+        self._refuse_if_managed("unregister")
         with self._guard:
             events = self.leave(model)
         self.publish(events)
@@ -310,6 +297,9 @@ class CapabilityPool:
         if member.standby is not None and not on_trial and failure.retry_after_s is None:
             # The news of an attempt that began before the model left: it says nothing new.
             return [], None
+        if on_trial and reason == Reason.ERROR_THRESHOLD and self._is_early(member):
+            # A trial in panic showed what was known: it must not lengthen the standby.
+            return self._roster.return_trial(member, self._now(), failed=True), None
         order = self._order(member, reason, failure, whole_provider=whole_provider)
         move = self._roster.fail_trial if on_trial else self._roster.send_away
         return move(member, order, self._now()), (order if whole_provider else None)
@@ -362,8 +352,15 @@ class CapabilityPool:
             f" active={state.active_count}, standby={state.standby_count})"
         )
 
+    def _refuse_if_managed(self, instead: str) -> None:
+        if self._managed:
+            raise ValueError(f"pool {self.name!r} is a router's: use router.{instead}")
+
     def _now(self) -> float:
         return self._world.clock.now()
+
+    def _is_early(self, member: Member) -> bool:
+        return member.standby is not None and member.standby.order.until > self._now()
 
     def _member(self, model: Model) -> Member:
         members = self._roster.members

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from capability_router.engine.feature import features_of
+
 __all__ = ["CompletionRequest"]
 
 
@@ -13,13 +15,17 @@ class CompletionRequest:
 
     Attributes:
         capability: Path, unique last segment or alias of a node; any node is allowed.
-        requires: Features that the model must have, for instance ``{"tool_calling"}``.
+        requires: Features that the model must have, of ``Feature``, for instance
+            ``{"tool_calling"}``.
         input_tokens: Estimated tokens of the input, >= 0; 0 if not known.
         output_tokens: Tokens that the caller wants back at most, >= 0; 0 if not said.
         pool: Name of the one pool to use; None for every pool that covers the capability.
         deadline_s: Seconds after which no attempt starts, > 0; None for the pool's own.
         timeout_s: Seconds that the caller gives each attempt, > 0; None for the pool's own. A
             shorter one than the pool's is not held against a model that does not make it.
+
+    Raises:
+        ValueError: If a required feature does not exist, or a number of tokens is negative.
     """
 
     capability: str
@@ -29,6 +35,15 @@ class CompletionRequest:
     pool: str | None = None
     deadline_s: float | None = None
     timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.requires:
+            object.__setattr__(self, "requires", features_of(self.requires))
+        if self.input_tokens < 0 or self.output_tokens < 0:
+            raise ValueError(
+                f"input_tokens {self.input_tokens} and output_tokens {self.output_tokens}"
+                " must not be below 0"
+            )
 
     @property
     def tokens(self) -> int:

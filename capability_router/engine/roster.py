@@ -44,11 +44,13 @@ class Standby:
         order: The order that holds longest of those given.
         since: Monotonic seconds when it left.
         on_trial: True while its probe is in flight.
+        place: Its place among those that wait for a trial; None if it does not wait.
     """
 
     order: Order
     since: float
     on_trial: bool = False
+    place: tuple[float, int, str] | None = None
 
     def describe(self, now: float) -> str:
         """Return the reason with the time left, for people."""
@@ -128,7 +130,7 @@ class Roster:
         self.standby: dict[str, Member] = {}
         # Standby members in the order of their next trial; those that only a person brings back,
         # and those on trial, are not in it.
-        self._waiting: list[tuple[float, str]] = []
+        self._waiting: list[tuple[float, int, str]] = []
         self.transitions = 0
 
     def join(self, member: Member) -> Events:
@@ -186,15 +188,16 @@ class Roster:
         self._wait(member)
         return [self._event(EventType.PROBE_FAILED, member, now)]
 
-    def return_trial(self, member: Member, now: float) -> Events:
-        """End a trial that showed nothing: the member is due as it was before."""
+    def return_trial(self, member: Member, now: float, *, failed: bool = False) -> Events:
+        """End a trial that showed nothing new: the member waits as it did before."""
         _standby_of(member).on_trial = False
         self._wait(member)
-        return [self._event(EventType.PROBE_RETURNED, member, now)]
+        told = EventType.PROBE_FAILED if failed else EventType.PROBE_RETURNED
+        return [self._event(told, member, now)]
 
     def due(self, now: float) -> Iterator[Member]:
         """Iterate over the members whose trial is due, longest due first."""
-        for until, model_id in self._waiting:
+        for until, _, model_id in self._waiting:
             if until > now:
                 return
             yield self.members[model_id]
@@ -204,7 +207,7 @@ class Roster:
 
         Where a provider or a person has stated a time, trying earlier would only do harm.
         """
-        for _, model_id in self._waiting:
+        for *_, model_id in self._waiting:
             member = self.members[model_id]
             if _standby_of(member).order.reason == Reason.ERROR_THRESHOLD and fits(member.model):
                 return member
@@ -220,7 +223,7 @@ class Roster:
 
     def next_trial(self, fits: Callable[[Member], bool]) -> float | None:
         """Return the monotonic seconds of the first trial of a member that fits; None for never."""
-        waiting = ((until, self.members[model_id]) for until, model_id in self._waiting)
+        waiting = ((until, self.members[model_id]) for until, _, model_id in self._waiting)
         return next((until for until, member in waiting if fits(member)), None)
 
     def _extend(self, member: Member, standby: Standby, order: Order, now: float) -> Events:
@@ -233,14 +236,18 @@ class Roster:
         return [self._event(EventType.STANDBY_EXTENDED, member, now)]
 
     def _wait(self, member: Member) -> None:
-        until = _standby_of(member).order.until
-        if until < inf:
-            insort(self._waiting, (until, member.model.id))
+        standby = _standby_of(member)
+        if standby.order.until < inf:
+            # Of those that left together, as a provider's models do, first who has failed least:
+            # one that always fails must not keep the others from showing that they do not.
+            standby.place = (standby.order.until, member.step, member.model.id)
+            insort(self._waiting, standby.place)
 
     def _stop_waiting(self, member: Member) -> None:
         standby = _standby_of(member)
-        if not standby.on_trial and standby.order.until < inf:
-            del self._waiting[bisect_left(self._waiting, (standby.order.until, member.model.id))]
+        if standby.place is not None:
+            del self._waiting[bisect_left(self._waiting, standby.place)]
+            standby.place = None
 
     def _event(
         self, event_type: EventType, member: Member, now: float, reason: str = ""

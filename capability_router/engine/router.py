@@ -258,6 +258,7 @@ class Router:
             states=self._topology.states,
             world=self.world,
             guard=self._guard,
+            managed=True,
         )
 
     def _serving(
@@ -317,10 +318,10 @@ class Router:
 
     def _judge(self, lease: Lease, outcome: Outcome) -> Events:
         rule = self._faults[outcome.failure.kind] if outcome.failure else None
-        latency_s = outcome.latency_s
+        now, latency_s = self.world.clock.now(), outcome.latency_s
         if latency_s is None:
-            latency_s = max(0.0, self.world.clock.now() - lease.started_at)
-        lease.state.finish(outcome, rule, latency_s)
+            latency_s = max(0.0, now - lease.started_at)
+        lease.state.finish(outcome, rule, latency_s, now)
         if self._topology.states.get(lease.model.id) is not lease.state:
             # Unregistered meanwhile: what was learnt is about a model that is gone.
             return []
@@ -351,11 +352,24 @@ class Router:
             events += told
             for_all = order if pool is lease.pool else for_all
         # Only now: every pool has judged the model by its own policy.
-        if for_all is not None:
+        if for_all is not None and not self._is_fine_elsewhere(lease):
             provider = lease.model.provider
             for pool in self._topology.pools_with(provider):
                 events += pool.provider_failed(provider, for_all)
         return events
+
+    def _is_fine_elsewhere(self, lease: Lease) -> bool:
+        """Whether a sibling has answered since this model did: then the fault is the model's own.
+
+        Without this, one model that its account may not use would send its siblings away again
+        and again.
+        """
+        states = self._topology.states
+        return any(
+            states[model.id].last_success_at > lease.state.last_success_at
+            for model in self._topology.models.values()
+            if model.provider == lease.model.provider
+        )
 
     def _none_available(
         self,

@@ -99,8 +99,11 @@ class Topology:
             UnknownModelError: If it is not registered.
         """
         model = self.model(model_id)
-        self._ordered_away[model_id] = reason
-        return [e for pool in self._of_model[model_id] for e in pool.send_away(model, reason)]
+        events = [e for pool in self._of_model[model_id] for e in pool.send_away(model, reason)]
+        # An order that ends by itself is for now; one that only a person lifts is for later too.
+        if all(event.until is None for event in events):
+            self._ordered_away[model_id] = reason
+        return events
 
     def take_back(self, model_id: str) -> Events:
         """Move a model back to active in every pool.

@@ -93,6 +93,9 @@ class LabProvider:
             raise LabError(f"{self.name!r} has no port yet: start the lab first")
         return self._listener.port
 
+    def __repr__(self) -> str:
+        return f"LabProvider({self.name!r}, {self.base_url!r}, {self.fault})"
+
     @property
     def base_url(self) -> str:
         """What OpenAI clients call ``base_url``, ending in ``/v1``.

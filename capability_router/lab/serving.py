@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from capability_router.lab.answers import AnswerSource
+from capability_router.lab.faults import FaultKind
 from capability_router.lab.lab import AnswersChoice, Lab
 
 __all__ = [
@@ -52,6 +53,10 @@ def serve(
             f"""  curl -X PUT {target}/fault -d '{{"kind": "rate_limited", "retry_after": 2}}'"""
         )
         announce(f"  curl -X POST {target}/heal")
+        announce("Kill it, and revive it:")
+        announce(f"  curl -X POST {target}/stop")
+        announce(f"  curl -X POST {target}/start")
+        announce(f"Kinds of faults: {', '.join(kind.value for kind in FaultKind)}")
         try:
             wait()
         except KeyboardInterrupt:

@@ -22,7 +22,7 @@ from langchain_capability_router.errors import (
     UnsupportedByModelError,
 )
 
-__all__ = ["ChatBackend", "LangChainBackend", "Prompt"]
+__all__ = ["ChatBackend", "LangChainBackend", "Prompt", "whole"]
 
 # Names under which chat models say why an answer ended.
 _FINISH_KEYS = ("finish_reason", "stop_reason", "done_reason", "stopReason", "status")
@@ -138,7 +138,7 @@ class LangChainBackend:
     ) -> Generator[ChatGenerationChunk, None, None]:
         """Yield an answer; ``timeout_s`` cannot be held here."""
         if not self._streams(sync=True):
-            yield _whole(self.generate(prompt, timeout_s))
+            yield whole(self.generate(prompt, timeout_s))
             return
         options = self._options(prompt)
         if self.inner.rate_limiter is not None:
@@ -161,7 +161,7 @@ class LangChainBackend:
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
         if not self._streams(sync=False):
-            yield _whole(await self.agenerate(prompt, timeout_s))
+            yield whole(await self.agenerate(prompt, timeout_s))
             return
         options = self._options(prompt)
         if self.inner.rate_limiter is not None:
@@ -267,7 +267,7 @@ async def _next(
         return await anext(chunks, None)
 
 
-def _whole(result: ChatResult) -> ChatGenerationChunk:
+def whole(result: ChatResult) -> ChatGenerationChunk:
     """Return an answer as the one chunk of a stream."""
     if not result.generations:
         raise IncompleteAnswerError

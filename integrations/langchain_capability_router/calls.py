@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, closing
+from functools import cached_property
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from capability_router import drivers
-from capability_router.engine.call import Try
+from capability_router.engine.call import Call, Try
 from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
 from capability_router.router import CapabilityRouter
@@ -18,6 +19,7 @@ from langchain_capability_router.backends import ChatBackend, Prompt
 from langchain_capability_router.errors import as_model_errors
 from langchain_capability_router.judges import AnswerJudge, ChunkWatch
 from langchain_capability_router.litellm_backend import LiteLLMBackend
+from litellm_capability_router.host import aload_litellm, load_litellm
 
 __all__ = ["ChatCall"]
 
@@ -30,10 +32,6 @@ class ChatCall:
         request: What is asked for.
         prompt: What each model is asked.
         own: Backends by model id; any other model is called through LiteLLM.
-
-    Raises:
-        UnknownCapabilityError: If the tree has no such node.
-        UnknownPoolError: If the request names a pool that does not exist.
     """
 
     def __init__(
@@ -47,23 +45,29 @@ class ChatCall:
         self._request = request
         self._prompt = prompt
         self._own = own
-        self._plan = router.plan(request)
         self._model: Model | None = None
 
     def generate(self) -> ChatResult:
         """Return the answer of the first model that gives one."""
+        if not self._own:
+            # Importing it takes seconds, which are neither a model's latency nor the deadline's.
+            load_litellm()
         with as_model_errors():
             result = drivers.call(self._plan, self._ask, AnswerJudge(), self._router.clock)
         return self._labelled(result)
 
     async def agenerate(self) -> ChatResult:
         """Return the answer of the first model that gives one."""
+        if not self._own:
+            await aload_litellm()
         with as_model_errors():
             result = await drivers.acall(self._plan, self._aask, AnswerJudge(), self._router.clock)
         return self._labelled(result)
 
     def stream(self) -> Generator[ChatGenerationChunk, None, None]:
         """Yield the answer of the first model that begins one, and a last chunk about the way."""
+        if not self._own:
+            load_litellm()
         named = False
         chunks = drivers.stream(self._plan, self._open, ChunkWatch, self._router.clock)
         with as_model_errors(), closing(chunks):
@@ -74,6 +78,8 @@ class ChatCall:
 
     async def astream(self) -> AsyncGenerator[ChatGenerationChunk, None]:
         """Yield the answer of the first model that begins one, and a last chunk about the way."""
+        if not self._own:
+            await aload_litellm()
         named = False
         chunks = drivers.astream(self._plan, self._aopen, ChunkWatch, self._router.clock)
         with as_model_errors():
@@ -82,6 +88,11 @@ class ChatCall:
                     named = named or _is_named(chunk)
                     yield _inner(chunk)
         yield self._last(named)
+
+    @cached_property
+    def _plan(self) -> Call:
+        """The call, begun with its first use: its deadline runs from then on."""
+        return self._router.plan(self._request)
 
     def _ask(self, step: Try) -> ChatResult:
         return self._backend(step).generate(self._prompt, step.timeout_s)

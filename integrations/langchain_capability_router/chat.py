@@ -280,7 +280,7 @@ class ChatCapabilityRouter(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return self._started(messages, stop, kwargs, streaming=False).generate()
+        return self._started(messages, stop, kwargs).generate()
 
     async def _agenerate(
         self,
@@ -289,7 +289,7 @@ class ChatCapabilityRouter(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return await self._started(messages, stop, kwargs, streaming=False).agenerate()
+        return await self._started(messages, stop, kwargs).agenerate()
 
     def _stream(
         self,
@@ -298,7 +298,7 @@ class ChatCapabilityRouter(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._started(messages, stop, kwargs, streaming=True).stream()
+        return self._started(messages, stop, kwargs).stream()
 
     def _astream(
         self,
@@ -307,15 +307,13 @@ class ChatCapabilityRouter(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._started(messages, stop, kwargs, streaming=True).astream()
+        return self._started(messages, stop, kwargs).astream()
 
     def _started(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None,
         given: Mapping[str, Any],
-        *,
-        streaming: bool,
     ) -> ChatCall:
         options = {**self._defaults(), **given}
         capability = self._capability_of(options)
@@ -327,8 +325,8 @@ class ChatCapabilityRouter(BaseChatModel):
             options.pop(name, None)
         request = CompletionRequest(
             capability,
-            requires=requires | _features(messages, options, streaming=streaming),
-            input_tokens=count_tokens_approximately(messages, tools=options.get("tools")),
+            requires=requires | _features(messages, options),
+            input_tokens=_tokens(messages, options),
             output_tokens=options.get("max_tokens") or 0,
             pool=pool,
             deadline_s=deadline_s,
@@ -345,12 +343,24 @@ class ChatCapabilityRouter(BaseChatModel):
         return {name: value for name, value in given.items() if value is not None}
 
 
-def _features(
-    messages: list[BaseMessage], options: Mapping[str, Any], *, streaming: bool
-) -> frozenset[str]:
-    """Return what a model must be able to do; LangChain's blocks have the types of OpenAI's."""
+def _features(messages: list[BaseMessage], options: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a model must be able to do; LangChain's blocks have the types of OpenAI's.
+
+    Streaming is not among it: what a model cannot stream comes as one chunk.
+    """
     plain = [{"content": message.content} for message in messages]
-    return requirements_of({**options, "messages": plain, "stream": streaming})
+    return requirements_of({**options, "messages": plain})
+
+
+def _tokens(messages: list[BaseMessage], options: Mapping[str, Any]) -> int:
+    """Estimate the tokens of the text; pictures, sounds and files are counted by no rule."""
+    told = [
+        message
+        if isinstance(message.content, str)
+        else message.model_copy(update={"content": str(message.text)})
+        for message in messages
+    ]
+    return count_tokens_approximately(told, tools=options.get("tools"))
 
 
 def _switched(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing
 from typing import Any, Protocol
 
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from capability_router.engine.feature import Feature
 from capability_router.engine.model import Model, Provider
-from langchain_capability_router.backends import Prompt
+from capability_router.limits import each_within
+from langchain_capability_router.backends import Prompt, whole
 from langchain_capability_router.litellm_messages import (
     chunk_of,
     openai_messages,
@@ -57,20 +60,27 @@ class LiteLLMBackend:
     def __init__(self, model: Model, provider: Provider) -> None:
         self._model = model
         self._provider = provider
+        features = model.features
+        self._comes_whole = features is not None and Feature.STREAMING not in features
 
     def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
-        """Return a complete answer within ``timeout_s`` seconds."""
+        """Return a complete answer, waiting at most ``timeout_s`` seconds for each byte of it."""
         return result_of(load_litellm().completion(**self._request(prompt, timeout_s)))
 
     async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
         """Return a complete answer within ``timeout_s`` seconds."""
         litellm = await aload_litellm()
-        return result_of(await litellm.acompletion(**self._request(prompt, timeout_s)))
+        async with asyncio.timeout(timeout_s):
+            answer = await litellm.acompletion(**self._request(prompt, timeout_s))
+        return result_of(answer)
 
     def stream(
         self, prompt: Prompt, timeout_s: float
     ) -> Generator[ChatGenerationChunk, None, None]:
         """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
+        if self._comes_whole:
+            yield whole(self.generate(prompt, timeout_s))
+            return
         request = self._request(prompt, timeout_s) | _STREAMED
         with closed(load_litellm().completion(**request)) as stream:
             for chunk in stream:
@@ -81,11 +91,15 @@ class LiteLLMBackend:
         self, prompt: Prompt, timeout_s: float
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
+        if self._comes_whole:
+            yield whole(await self.agenerate(prompt, timeout_s))
+            return
         request = self._request(prompt, timeout_s) | _STREAMED
         litellm = await aload_litellm()
-        stream: _Stream = await litellm.acompletion(**request)
+        async with asyncio.timeout(timeout_s):
+            stream: _Stream = await litellm.acompletion(**request)
         async with aclosing(stream):
-            async for chunk in stream:
+            async for chunk in each_within(timeout_s, aiter(stream)):
                 yield _checked(stream, chunk_of(chunk))
             check_finish(stream)
 

@@ -36,6 +36,13 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "litellm":
+            raise
+        raise ImportError(
+            "litellm is not installed; run: pip install 'capability-router[litellm]'"
+        ) from error
     globals()[name] = value
     return value

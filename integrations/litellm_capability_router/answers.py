@@ -5,8 +5,8 @@ Knows LiteLLM's response objects; not how a call is made.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +17,16 @@ from capability_router.failures import causes, failure_of, response_headers
 __all__ = [
     "LiteLLMJudge",
     "LiteLLMWatch",
+    "aclosed",
     "check_finish",
     "closed",
     "failure_of_litellm",
     "finishes",
     "is_of_litellm",
 ]
+
+
+_LAST_EVENTS = frozenset({"response.completed", "response.incomplete"})
 
 
 def is_of_litellm(error: BaseException) -> bool:
@@ -75,12 +79,12 @@ class LiteLLMWatch:
         self.complete = False
 
     def take(self, chunk: Any) -> None:
-        """Note one chunk; what is no chat chunk commits at once."""
+        """Note one chunk, or one event of another endpoint."""
         choices = getattr(chunk, "choices", None)
         if getattr(chunk, "usage", None):
             self.usage = _usage(chunk)
         if choices is None:
-            self.committed = self.complete = True
+            self._take_event(chunk)
             return
         for choice in choices:
             delta = getattr(choice, "delta", choice)
@@ -92,6 +96,18 @@ class LiteLLMWatch:
     def failure(self, error: Exception) -> Failure:
         """Name what an exception means."""
         return failure_of_litellm(error)
+
+    def _take_event(self, event: Any) -> None:
+        """Note an event of the Responses API; what is none of these either is taken as it is."""
+        kind = getattr(event, "type", None)
+        if not isinstance(kind, str):
+            self.committed = self.complete = True
+            return
+        self.committed = self.committed or kind.endswith(".delta")
+        self.complete = self.complete or kind in _LAST_EVENTS
+        answered = getattr(event, "response", None)
+        if getattr(answered, "usage", None):
+            self.usage = _usage(answered)
 
 
 def check_finish(stream: Any) -> None:
@@ -106,10 +122,24 @@ def check_finish(stream: Any) -> None:
     Raises:
         IncompleteAnswerError: If the provider has not sent a finish reason.
     """
+    if not hasattr(stream, "chunks"):
+        # Not a chat stream: its finish reasons are the provider's.
+        return
     noted = (getattr(stream, f"{how}_finish_reason", None) for how in ("received", "intermittent"))
     kept: list[Any] = getattr(stream, "chunks", None) or []
     if not any(noted) and not any(map(finishes, reversed(kept))):
         raise IncompleteAnswerError
+
+
+@asynccontextmanager
+async def aclosed(stream: Any) -> AsyncGenerator[Any]:
+    """Close an async stream in the end, where it can be closed."""
+    try:
+        yield stream
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
 
 
 @contextmanager

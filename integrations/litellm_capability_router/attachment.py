@@ -9,8 +9,9 @@ else happens, and there is no limit on the number of models.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing
+from inspect import iscoroutinefunction
 from typing import Any
 
 from litellm.router import Router as LiteLLMRouter
@@ -18,6 +19,7 @@ from litellm.router_utils.fallback_event_handlers import fallbacks_disabled_for_
 from litellm.types.router import Deployment
 
 from capability_router import (
+    AmbiguousCapabilityError,
     CapabilityRouter,
     CompletionRequest,
     Model,
@@ -26,10 +28,12 @@ from capability_router import (
     drivers,
 )
 from capability_router.engine.call import Call
+from capability_router.limits import each_within
 from capability_router.requirements import requirements_of
 from litellm_capability_router.answers import (
     LiteLLMJudge,
     LiteLLMWatch,
+    aclosed,
     check_finish,
     closed,
     finishes,
@@ -53,28 +57,41 @@ _SYNC_STREAM = "_completion_streaming_iterator"
 def attach(litellm_router: LiteLLMRouter, capability_router: CapabilityRouter) -> Attachment:
     """Let a LiteLLM Router pick its deployments by capability.
 
-    Afterwards a capability (full path, unique last segment or alias) is a model name for every
-    method of the LiteLLM Router; other names go on as before. A deployment and a model are the
-    same if ``model_info["id"]`` is the model's id. A deployment that declares
-    ``model_info["capabilities"]`` is registered as a model; a model without a deployment gets
-    one.
+    Afterwards a capability (full path, unique last segment or alias) is a model name for the
+    methods of the LiteLLM Router that fall back; other names go on as before, and so does a group
+    or alias of the Router that is named like a capability, unless one of its deployments is a
+    model of the capability router. LiteLLM's retries, cooldowns and fallbacks hold for those
+    names; a call for a capability has the pools instead.
+
+    A deployment and a model are the same if ``model_info["id"]`` is the model's id. A deployment
+    that declares ``model_info["capabilities"]`` is registered as a model; a model without a
+    deployment gets one, with its provider's credentials: like every Router's, the ``model_list``
+    is not to be printed.
 
     Args:
-        litellm_router: The Router to change. LiteLLM's own cooldowns are switched off: the pools
-            decide who rests.
+        litellm_router: The Router to change.
         capability_router: The models and pools.
 
     Returns:
         The attachment; its ``detach`` puts everything back.
 
     Raises:
+        TypeError: If either is not what it should be, for instance because they are swapped.
         ValueError: If the Router has been attached already, or a deployment declares a capability
             that is no leaf.
         KeyError: If a deployment declares a capability that the tree does not have.
     """
+    _check_kinds(litellm_router, capability_router)
     if _SYNC in vars(litellm_router):
         raise ValueError("this LiteLLM Router is attached already; detach it first")
     return Attachment(litellm_router, capability_router)
+
+
+def _check_kinds(host: object, router: object) -> None:
+    if not isinstance(host, LiteLLMRouter):
+        raise TypeError(f"the first argument must be a litellm.Router, not {host!r}")
+    if not isinstance(router, CapabilityRouter):
+        raise TypeError(f"the second argument must be a CapabilityRouter, not {router!r}")
 
 
 class Attachment:
@@ -91,12 +108,11 @@ class Attachment:
         self._sync: Callable[..., Any] = getattr(host, _SYNC)
         self._async: Callable[..., Any] = getattr(host, _ASYNC)
         self._sync_stream: Callable[..., Any] = getattr(host, _SYNC_STREAM)
-        self._cooldowns = host.disable_cooldowns
-        self._added: list[str] = []
+        self._added: dict[str, dict[str, Any]] = {}
         self._register_declared()
+        self._foreign = self._foreign_groups()
         for model in router.models:
             self._deployment(model)
-        host.disable_cooldowns = True
         setattr(host, _SYNC, self._call)
         setattr(host, _ASYNC, self._acall)
         setattr(host, _SYNC_STREAM, self._bare_stream)
@@ -104,10 +120,9 @@ class Attachment:
     def detach(self) -> None:
         """Put the LiteLLM Router back as it was; registered models stay registered."""
         for replaced in (_SYNC, _ASYNC, _SYNC_STREAM):
-            delattr(self._host, replaced)
-        self._host.disable_cooldowns = self._cooldowns
-        for deployment_id in self._added:
-            self._host.delete_deployment(id=deployment_id)
+            vars(self._host).pop(replaced, None)
+        while self._added:
+            self._host.delete_deployment(id=self._added.popitem()[0])
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         request = self._request(kwargs)
@@ -129,11 +144,16 @@ class Attachment:
             return await self._async(*args, **kwargs)
         with as_litellm_errors():
             plan = self._router.plan(request)
+            if kwargs.get("stream") and not iscoroutinefunction(kwargs.get("original_function")):
+                # A sync call that falls back into a capability comes here, and wants sync chunks.
+                return self._stream(plan, args, kwargs)
             if kwargs.get("stream"):
                 return await self._astream(plan, args, kwargs)
 
             async def attempt(step: Try) -> Any:
-                return await self._async(*args, **self._arguments(step, kwargs))
+                # LiteLLM's own timeout begins anew with each byte that a provider trickles.
+                async with asyncio.timeout(step.timeout_s):
+                    return await self._async(*args, **self._arguments(step, kwargs))
 
             return _signed(
                 await drivers.acall(plan, attempt, LiteLLMJudge(), self._router.clock), plan
@@ -157,9 +177,10 @@ class Attachment:
         opened: list[Any] = []
 
         async def attempt(step: Try) -> AsyncGenerator[Any, None]:
-            opened.append(await self._async(*args, **self._arguments(step, kwargs)))
-            async with aclosing(opened[-1]) as chunks:
-                async for chunk in chunks:
+            async with asyncio.timeout(step.timeout_s):
+                opened.append(await self._async(*args, **self._arguments(step, kwargs)))
+            async with aclosed(opened[-1]) as chunks:
+                async for chunk in each_within(step.timeout_s, aiter(chunks)):
                     if finishes(chunk):
                         check_finish(chunks)
                     yield chunk
@@ -176,8 +197,12 @@ class Attachment:
     def _request(self, kwargs: dict[str, Any]) -> CompletionRequest | None:
         """Return what a call asks for; None if its model name is no capability."""
         name = str(kwargs.get("model"))
+        if name in self._foreign:
+            return None
         try:
             self._router.tree.resolve(name)
+        except AmbiguousCapabilityError:
+            raise
         except UnknownCapabilityError:
             return None
         return CompletionRequest(
@@ -214,14 +239,26 @@ class Attachment:
             return own
         deployment = self._host.get_deployment(model_id=step.model.id)
         stated = (deployment.litellm_params.timeout if deployment else None, self._host.timeout)
-        return min(step.timeout_s, *(limit for each in stated if (limit := _seconds(each))))
+        return min([step.timeout_s, *(limit for each in stated if (limit := _seconds(each)))])
 
     def _deployment(self, model: Model) -> str:
         """Return the id of a model's deployment, adding it where there is none."""
+        wanted = deployment_of(self._router, model)
+        if self._added.get(model.id, wanted) != wanted:
+            # Registered anew with other facts: what was added for it before is out of date.
+            self._host.delete_deployment(id=model.id)
         if not self._host.has_model_id(model.id):
-            self._host.add_deployment(Deployment(**deployment_of(self._router, model)))
-            self._added.append(model.id)
+            self._host.add_deployment(Deployment(**wanted))
+            self._added[model.id] = wanted
         return model.id
+
+    def _foreign_groups(self) -> set[str]:
+        """Return the names of the groups that hold none of the capability router's models."""
+        host: Any = self._host
+        known = {model.id for model in self._router.models}
+        ours = {d["model_name"] for d in host.model_list if d["model_info"].get("id") in known}
+        named = {str(d["model_name"]) for d in host.model_list} | set(host.model_group_alias or {})
+        return named - ours
 
     def _register_declared(self) -> None:
         known = {model.id for model in self._router.models}
@@ -240,7 +277,10 @@ def _signed(answer: Any, plan: Call) -> Any:
     """Write who served, and what was tried before, where LiteLLM keeps such facts."""
     hidden = getattr(answer, "_hidden_params", None)
     if isinstance(hidden, dict):
+        # A stream is signed with its first chunk, while the attempt that serves is in progress.
         hidden["capability_router"] = {
+            "capability": plan.request.capability,
+            "served_by": plan.lease.model.id if plan.lease else plan.attempts[-1].model,
             "attempts": [attempt.as_dict() for attempt in plan.attempts],
         }
     return answer

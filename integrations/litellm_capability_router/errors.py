@@ -27,6 +27,9 @@ class CapabilityUnavailableError(AllModelsFailedError, ServiceUnavailableError):
         self.reasons = cause.reasons
         self.retry_after_s = cause.retry_after_s
         self.attempts = cause.attempts
+        self.why = (
+            cause.why if isinstance(cause, AllModelsFailedError) else "nothing could be tried"
+        )
         self._text = str(cause)
 
     def __str__(self) -> str:

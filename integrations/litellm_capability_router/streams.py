@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
+from itertools import chain
 from typing import Any
 
 from litellm import CustomStreamWrapper
@@ -40,7 +41,7 @@ class CapabilityStream(_Stream):
     """The chunks of a sync call."""
 
     @classmethod
-    def primed(cls, chunks: Generator[Any, None, None], opened: list[Any]) -> CapabilityStream:
+    def primed(cls, chunks: Generator[Any, None, None], opened: list[Any]) -> Any:
         """Fetch the first chunk, so that what fails before it is replaced, or raised, here.
 
         Args:
@@ -48,7 +49,8 @@ class CapabilityStream(_Stream):
             opened: LiteLLM's streams, one per attempt; the last one serves.
         """
         ours = _translated(chunks)
-        return cls(next(ours), ours, opened[-1])
+        first = next(ours)
+        return _kind_of(opened[-1], cls)(first, ours, opened[-1])
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -67,12 +69,11 @@ class AsyncCapabilityStream(_Stream):
     """The chunks of an async call."""
 
     @classmethod
-    async def primed(
-        cls, chunks: AsyncGenerator[Any, None], opened: list[Any]
-    ) -> AsyncCapabilityStream:
+    async def primed(cls, chunks: AsyncGenerator[Any, None], opened: list[Any]) -> Any:
         """Fetch the first chunk, so that what fails before it is replaced, or raised, here."""
         ours = _atranslated(chunks)
-        return cls(await anext(ours), ours, opened[-1])
+        first = await anext(ours)
+        return _kind_of(opened[-1], cls)(first, ours, opened[-1])
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -85,6 +86,39 @@ class AsyncCapabilityStream(_Stream):
     async def aclose(self) -> None:
         """Leave the stream; the model's connection is closed and nobody is blamed."""
         await self._rest.aclose()
+
+
+class _OtherStream:
+    """The events of another endpoint; for all else it is LiteLLM's own stream."""
+
+    def __init__(self, first: Any, rest: Any, served: Any) -> None:
+        self._first = iter((first,))
+        self._rest = rest
+        self._served = served
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._served, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain(self._first, self._rest)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for event in self._first:
+            yield event
+        async for event in self._rest:
+            yield event
+
+    def close(self) -> None:
+        """Leave the stream."""
+        self._rest.close()
+
+    async def aclose(self) -> None:
+        """Leave the stream."""
+        await self._rest.aclose()
+
+
+def _kind_of(served: Any, chat: type[_Stream]) -> type[_Stream | _OtherStream]:
+    return chat if isinstance(served, CustomStreamWrapper) else _OtherStream
 
 
 def _translated(chunks: Generator[Any, None, None]) -> Generator[Any, None, None]:

@@ -47,7 +47,23 @@ def test_check_shows_what_a_good_file_makes(tmp_path: Path) -> None:
     code, shown = run("check", str(config))
     assert code == 0
     assert "text at generation.text-generation: local/small" in shown
-    assert "1 models, 1 pools" in shown
+    assert "1 model, 1 pool: all is well" in shown
+
+
+def test_check_shows_a_capability_that_no_pool_covers(tmp_path: Path) -> None:
+    config = tmp_path / "router.yaml"
+    config.write_text(GOOD.replace("[chat-completion]", "[chat-completion, ocr]"))
+    code, shown = run("check", str(config))
+    assert code == 0
+    assert "understanding.vision-understanding.ocr: local/small (no pool of its own" in shown
+
+
+def test_a_port_that_cannot_be_is_refused_in_a_line() -> None:
+    code, shown = run("lab", "alpha", "--port", "99999")
+    assert code == 2
+    assert "'--port'" in shown
+    assert "65535" in shown
+    assert "Traceback" not in shown
 
 
 def test_check_says_what_is_wrong_and_where(tmp_path: Path) -> None:

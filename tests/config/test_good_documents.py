@@ -5,8 +5,9 @@ import pytest
 from capability_router.config import Blueprint, load, loads
 from capability_router.engine.deactivation import ConsecutiveFailures
 from capability_router.engine.faults import FAULT_TABLE, FaultRule, Health
+from capability_router.engine.feature import Feature
 from capability_router.engine.membership import PoolPreferences
-from capability_router.engine.model import Feature, Model, Price
+from capability_router.engine.model import Model, Price
 from capability_router.engine.outcome import FailureKind
 from capability_router.engine.recovery import Cooldown
 from capability_router.engine.retry import RetryPolicy

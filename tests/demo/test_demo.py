@@ -38,7 +38,7 @@ def test_the_answers_go_on_while_the_serving_provider_is_killed_and_revived() ->
     assert result.returncode == 0, result.stdout + result.stderr
     for shown in (
         "alpha is killed",
-        "alpha/smollm2 leaves (error_threshold)",
+        "alpha/smollm2 rests (error_threshold)",
         "alpha/smollm2 is back",
         "Decisions",
         "every request was answered",
@@ -53,6 +53,13 @@ def test_a_users_own_configuration_is_taken(tmp_path: Path) -> None:
         result = demo("--config", str(config))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "mine/small is taken out of service" in result.stdout
+
+
+def test_a_configuration_that_cannot_be_used_is_told_without_a_traceback(tmp_path: Path) -> None:
+    result = demo("--config", str(tmp_path / "none.yaml"))
+    assert result.returncode == 1
+    assert "none.yaml" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
 
 
 def test_a_miss_is_named_and_exits_with_1(tmp_path: Path) -> None:

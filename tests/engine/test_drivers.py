@@ -147,18 +147,6 @@ def test_stream_that_is_closed_early_gives_its_lease_and_its_probe_back() -> Non
     assert rig.select().probe
 
 
-def test_reader_who_goes_after_the_last_chunk_has_been_served() -> None:
-    rig, script = with_probe_due(), Script("hello")
-    plan = rig.router.plan("chat-completion")
-    chunks = drivers.stream(plan, script.stream, TextWatch, rig.clock)
-    while not next(chunks).finish:
-        pass
-    chunks.close()
-    state = rig.router.state("a/x")
-    assert (state.in_flight, state.successes) == (0, 1)
-    assert rig.router.decisions[-1].served_by == "a/x"
-
-
 async def test_async_stream_that_is_closed_early_gives_its_lease_and_its_probe_back() -> None:
     rig, script = with_probe_due(), Script("hello")
     plan = rig.router.plan("chat-completion")

@@ -15,6 +15,7 @@ ROWS = {
     "content_policy": ("untouched", False, False),
     "unsupported": ("untouched", True, False),
     "auth": ("provider", True, False),
+    "forbidden": ("model", True, False),
     "billing": ("provider", True, False),
     "quota_exhausted": ("provider", True, False),
     "not_found": ("model", True, False),
@@ -72,7 +73,10 @@ def test_first_failure_of_each_kind_does_to_health_what_its_row_says(kind: Failu
         (400, "Your request was rejected by our safety system", "content_policy"),
         (400, "content_filter: the response was filtered", "content_policy"),
         (401, "", "auth"),
-        (403, "", "auth"),
+        (403, "", "forbidden"),
+        (403, "model_not_found: you do not have access to model gpt-9", "not_found"),
+        (403, "This model requires moderation: your input was flagged", "content_policy"),
+        (429, "You exceeded your current quota. Please retry in 27.5s.", "rate_limited"),
         (402, "", "billing"),
         (429, "insufficient_quota", "quota_exhausted"),
         (429, "You exceeded your current quota, please check your plan", "quota_exhausted"),
@@ -98,6 +102,14 @@ def test_status_decides_first_and_the_wording_second(
     status: int | None, text: str, kind: str
 ) -> None:
     assert classify(status, text).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("retry in 27.5s", 27.5), ("Try again in 80ms", 0.08)]
+)
+def test_wait_that_only_the_text_states_is_read(text: str, seconds: float) -> None:
+    assert classify(429, text).retry_after_s == seconds
+    assert classify(429, text, retry_after_s=3.0).retry_after_s == 3.0
 
 
 @given(st.integers(400, 499), st.text(max_size=20))

@@ -5,7 +5,8 @@ import pickle
 
 import pytest
 
-from capability_router.engine.model import Feature, Model, Price, Provider, Secret
+from capability_router.engine.feature import Feature
+from capability_router.engine.model import Model, Price, Provider, Secret
 from capability_router.engine.outcome import Attempt, FailureKind, Usage
 from capability_router.engine.request import CompletionRequest
 from capability_router.router import CapabilityRouter

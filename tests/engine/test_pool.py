@@ -9,11 +9,12 @@ from capability_router.engine.deactivation import Reason
 from capability_router.engine.errors import NoAvailableModelError, UnknownCapabilityError
 from capability_router.engine.events import EventEmitter, EventType, RoutingEvent
 from capability_router.engine.membership import PoolPreferences
-from capability_router.engine.pool import CapabilityPool, PoolState
+from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.recovery import Cooldown
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.selection import Priority
+from capability_router.engine.state import PoolState
 from capability_router.engine.timing import World
 from capability_router.engine.tree import CapabilityTree
 from capability_router.testing.clock import ManualClock

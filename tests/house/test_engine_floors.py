@@ -4,8 +4,11 @@ from tests.house.source import ENGINE, Source, broken, imports, sources
 
 # A new module takes the lowest floor that its imports allow.
 FLOORS = (
-    {"default_tree", "events", "outcome", "request", "retry", "stats", "timing"},
-    {"decision", "errors", "faults", "model"},
+    {"default_tree", "events", "outcome", "retry", "stats", "timing"},
+    {"decision", "errors", "faults"},
+    {"feature"},
+    {"request"},
+    {"model"},
     {"selection", "state", "tree"},
     {"deactivation", "membership"},
     {"recovery", "roster"},

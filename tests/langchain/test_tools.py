@@ -15,11 +15,13 @@ from capability_router import (
     Feature,
     Model,
     NoAvailableModelError,
+    Provider,
+    Secret,
 )
 from capability_router.lab import Lab, server_error
 from langchain_capability_router import ChatCapabilityRouter
 from tests.connections import run
-from tests.langchain.pools import Build, collected, joined
+from tests.langchain.pools import Ask, Build, collected, joined
 
 
 def weather(city: str) -> str:
@@ -112,8 +114,17 @@ def test_images_need_vision_and_formats_need_structured_output() -> None:
         chat.invoke([HumanMessage([image])])
     with pytest.raises(NoAvailableModelError, match="lacks structured_output"):
         chat.invoke("A joke.", response_format={"type": "json_schema", "json_schema": {}})
-    with pytest.raises(NoAvailableModelError, match="lacks streaming"):
-        next(chat.stream("A joke."))
+
+
+def test_model_that_cannot_stream_serves_a_stream_in_one_piece(
+    lab: Lab, ask_in_chunks: Ask
+) -> None:
+    provider = Provider("alpha", base_url=lab["alpha"].base_url, api_key=Secret("lab"))
+    router = CapabilityRouter(providers=[provider])
+    router.register(Model("alpha/tiny", ("chat-completion",), features=frozenset()))
+    chat = ChatCapabilityRouter(router=router, capability="chat-completion")
+    assert ask_in_chunks(chat, "good day").text == "alpha echoes: good day"
+    assert not lab["alpha"].requests[0].stream
 
 
 def test_chat_model_that_takes_no_tools_is_passed_over_and_not_blamed(lab: Lab) -> None:

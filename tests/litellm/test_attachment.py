@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import litellm
 import pytest
 
-from capability_router import CapabilityRouter, Model, Provider, Secret
+from capability_router import CapabilityRouter, FailureKind, Model, Provider, Secret
 from capability_router.lab import Lab, server_error
+from capability_router.limits import each_within
 from litellm_capability_router import attach, capability_model_list
+from litellm_capability_router.answers import failure_of_litellm
 from tests.connections import connections, run
 from tests.litellm.surfaces import CHAT, QUESTION, Setup, Surface
 
@@ -121,14 +125,14 @@ def test_detach_leaves_the_router_as_it_was() -> None:
     with Lab(["alpha"], answers="echo") as lab, connections():
         host = litellm.Router(model_list=[deployment(lab, "alpha", id="dep-a")], num_retries=0)
         before = set(vars(host))
-        names, cooldowns = host.get_model_names(), host.disable_cooldowns
+        names = host.get_model_names()
         router = CapabilityRouter(
             providers=[Provider("alpha", base_url=lab["alpha"].base_url, api_key=Secret("k"))]
         )
         router.register(Model("alpha/m", ("chat-completion",)))
         attach(host, router).detach()
         assert set(vars(host)) == before
-        assert (host.get_model_names(), host.disable_cooldowns) == (names, cooldowns)
+        assert host.get_model_names() == names
         with pytest.raises(litellm.BadRequestError):
             host.completion(model="chat-completion", messages=QUESTION)
 
@@ -144,9 +148,105 @@ def test_the_model_list_serves_without_attach_too(setup: Setup) -> None:
     assert "beta" in answer.choices[0].message.content
 
 
-def test_litellm_does_not_rest_what_the_pools_have_in_service(setup: Setup) -> None:
+def test_a_deployment_that_litellm_would_rest_is_still_the_pools_to_judge(setup: Setup) -> None:
     setup.lab["alpha"].fault = server_error()
     for _ in range(2):
         setup.host.completion(model=CHAT, messages=QUESTION)
-    assert setup.host.disable_cooldowns
     assert setup.calls() == [2, 2, 0]
+
+
+def test_what_is_no_router_is_refused_by_name(setup: Setup) -> None:
+    with pytest.raises(TypeError, match=r"must be a litellm\.Router, not CapabilityRouter"):
+        attach(setup.router, setup.host)  # type: ignore[arg-type]  # what a caller may do
+    with pytest.raises(TypeError, match="must be a CapabilityRouter"):
+        attach(litellm.Router(model_list=[]), object())  # type: ignore[arg-type] # what a caller may do
+
+
+def test_an_existing_group_that_is_named_like_a_capability_stays_litellms(ask: Surface) -> None:
+    with Lab(["alpha"], answers="echo") as lab, connections():
+        own = {**deployment(lab, "alpha", id="dep-a"), "model_name": "chat-completion"}
+        host = litellm.Router(model_list=[own], num_retries=0)
+        attach(host, CapabilityRouter())
+        assert "alpha" in ask(host)
+
+
+def test_an_existing_alias_that_is_named_like_a_capability_stays_litellms() -> None:
+    with Lab(["alpha"], answers="echo") as lab, connections():
+        host: Any = litellm.Router(
+            model_list=[deployment(lab, "alpha", id="dep-a")],
+            model_group_alias={"chat-completion": "group-alpha"},
+        )
+        attach(host, CapabilityRouter())
+        answer = host.completion(model="chat-completion", messages=QUESTION)
+        assert "alpha" in answer.choices[0].message.content
+
+
+def test_a_group_may_fall_back_into_a_capability(ask: Surface) -> None:
+    with Lab(["alpha", "beta"], answers="echo") as lab, connections():
+        router = CapabilityRouter(
+            providers=[Provider("beta", base_url=lab["beta"].base_url, api_key=Secret("k"))]
+        )
+        router.register(Model("beta/m", ("summarization",)))
+        own = {**deployment(lab, "alpha", id="dep-a"), "model_name": "chat-completion"}
+        host = litellm.Router(
+            model_list=[own], num_retries=0, fallbacks=[{"chat-completion": ["summarization"]}]
+        )
+        attach(host, router)
+        lab["alpha"].fault = server_error()
+        assert "beta" in ask(host)
+
+
+def test_a_model_that_is_registered_anew_is_called_where_it_is_now(setup: Setup) -> None:
+    setup.router.unregister("alpha/m")
+    setup.router.register(Model("alpha/m", ("ocr",), provider="gamma", name="other"))
+    answer: Any = setup.host.completion(model="ocr", messages=QUESTION)
+    assert "gamma" in answer.choices[0].message.content
+    assert (setup.lab["gamma"].requests[0].body or {})["model"] == "other"
+
+
+def test_text_completions_stream_too(setup: Setup) -> None:
+    for provider in setup.lab:
+        setup.router.register(Model(f"{provider.name}/t", ("text-completion",)))
+    setup.lab["alpha"].fault = server_error()
+
+    async def collect() -> list[Any]:
+        chunks = await setup.host.atext_completion(
+            model="text-completion", prompt="count to three", stream=True
+        )
+        return [chunk async for chunk in chunks]
+
+    text = "".join(chunk.choices[0].text or "" for chunk in run(collect()))
+    assert "beta" in text
+    assert setup.router.state("beta/t").successes == 1
+
+
+def test_a_missing_package_of_litellms_is_nobodys_bad_health(setup: Setup) -> None:
+    error = litellm.APIConnectionError("wrapped", llm_provider="openai", model="m")
+    error.__cause__ = ModuleNotFoundError("No module named 'mcp'", name="mcp")
+    assert failure_of_litellm(error).kind is FailureKind.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("tools", [True, False])
+def test_tools_reach_the_model_without_litellms_optional_packages(
+    setup: Setup, tools: bool
+) -> None:
+    schema = {"name": "look", "parameters": {"type": "object", "properties": {}}}
+    more: dict[str, Any] = {"tools": [{"type": "function", "function": schema}]} if tools else {}
+    setup.host.completion(model="chat-completion", messages=QUESTION, **more)
+    assert ("tools" in (setup.lab["alpha"].requests[0].body or {})) is tools
+
+
+def test_detaching_twice_is_no_error(setup: Setup) -> None:
+    setup.attachment.detach()
+    setup.attachment.detach()
+
+
+async def test_a_provider_that_only_keeps_the_connection_alive_is_given_up() -> None:
+    async def trickle() -> AsyncIterator[str]:
+        yield "first"
+        await asyncio.Future[None]()
+
+    items = each_within(0.01, trickle())
+    assert await anext(items) == "first"
+    with pytest.raises(TimeoutError):
+        await anext(items)

@@ -1,0 +1,43 @@
+"""What a model may be able to do beyond its capability."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from capability_router.engine.errors import nearest
+
+__all__ = ["Feature", "features_of"]
+
+
+class Feature(StrEnum):
+    """What a model may be able to do beyond its capability; each equals its plain string."""
+
+    STREAMING = "streaming"
+    TOOL_CALLING = "tool_calling"
+    TOOL_CHOICE = "tool_choice"
+    STRUCTURED_OUTPUT = "structured_output"
+    JSON_MODE = "json_mode"
+    VISION = "vision"
+    AUDIO_INPUT = "audio_input"
+    PDF_INPUT = "pdf_input"
+    VIDEO_INPUT = "video_input"
+    REASONING = "reasoning"
+    ASSISTANT_PREFILL = "assistant_prefill"
+
+
+_ALL = frozenset(Feature)
+
+
+def features_of(names: Collection[str]) -> frozenset[str]:
+    """Return the features of these names.
+
+    Raises:
+        ValueError: If there is no such feature; it names the nearest.
+    """
+    features = frozenset(names)
+    if isinstance(names, str) or not features <= _ALL:
+        unknown = sorted([names] if isinstance(names, str) else features - _ALL)
+        near = nearest(unknown[0], sorted(_ALL)) or sorted(_ALL)
+        raise ValueError(f"unknown feature {unknown[0]!r}; nearest: {', '.join(near)}")
+    return features
