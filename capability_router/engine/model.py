@@ -63,7 +63,8 @@ class Provider:
         vendor: Whose API it speaks, as LiteLLM names it; ``openai`` for any server that is
             compatible with OpenAI's API. Empty means the id.
         base_url: Root of the API, ending before ``/chat/completions``; None for the vendor's own.
-        api_key: Credential; None leaves it to the client library's environment variable.
+        api_key: Credential; None for none where ``base_url`` is given, and otherwise for the
+            client library's environment variable.
     """
 
     id: str

@@ -25,6 +25,8 @@ class _Zero(int):
         return True
 
 
+_NO_KEY = "none"
+
 NO_RETRIES = _Zero()
 """Keeps the client library from repeating an attempt behind the router's back."""
 
@@ -57,6 +59,9 @@ def completion_params(provider: Provider, model: Model) -> dict[str, Any]:
     }
     if provider.base_url is not None:
         params["api_base"] = provider.base_url
+        # Without a key of its own a server gets none: LiteLLM would send it the vendor's key from
+        # the environment, or refuse to call it.
+        params["api_key"] = _NO_KEY
     if provider.api_key is not None:
         params["api_key"] = provider.api_key.reveal()
     return params

@@ -14,6 +14,7 @@ from capability_router.lab import Lab, server_error
 from capability_router.limits import each_within
 from litellm_capability_router import attach, capability_model_list
 from litellm_capability_router.answers import failure_of_litellm
+from litellm_capability_router.deployments import completion_params
 from tests.connections import connections, run
 from tests.litellm.surfaces import CHAT, QUESTION, Setup, Surface
 
@@ -234,6 +235,19 @@ def test_tools_reach_the_model_without_litellms_optional_packages(
     more: dict[str, Any] = {"tools": [{"type": "function", "function": schema}]} if tools else {}
     setup.host.completion(model="chat-completion", messages=QUESTION, **more)
     assert ("tools" in (setup.lab["alpha"].requests[0].body or {})) is tools
+
+
+def test_a_server_without_a_key_is_called_without_the_vendors_key(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    provider = Provider("local", base_url=setup.lab["gamma"].base_url)
+    params = completion_params(provider, Model("local/m", ("ocr",)))
+    answer: Any = litellm.completion(**params, messages=QUESTION)
+    assert "gamma" in answer.choices[0].message.content
+    assert "sk-canary" not in str(params)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert litellm.completion(**params, messages=QUESTION)
 
 
 def test_detaching_twice_is_no_error(setup: Setup) -> None:
