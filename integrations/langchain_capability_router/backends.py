@@ -18,6 +18,7 @@ from langchain_core.runnables import RunnableBinding
 
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.failures import causes
+from capability_router.limits import each_within
 from langchain_capability_router.errors import (
     UnsupportedByModelError,
 )
@@ -172,7 +173,7 @@ class LangChainBackend:
             while chunk is not None:
                 ending.take(chunk)
                 yield chunk
-                chunk = await _next(chunks, timeout_s)
+                chunk = await anext(chunks, None)
         self._check(ending)
 
     async def _agenerate(
@@ -195,14 +196,16 @@ class LangChainBackend:
                 list(prompt.messages), prompt.stop, **options
             )
             try:
-                first = await _next(chunks, timeout_s)
+                rest = each_within(timeout_s, chunks)
+                first = await anext(rest, None)
             except Exception as error:
                 if not left or not _of_a_closed_loop(error):
                     raise
                 continue
             try:
-                yield first, chunks
+                yield first, rest
             finally:
+                await rest.aclose()
                 if isinstance(chunks, AsyncGenerator):
                     await chunks.aclose()
             return
@@ -258,13 +261,6 @@ class _Ending:
             or getattr(chunk.message, "chunk_position", None) == "last"
             or any(metadata.get(key) for key in _FINISH_KEYS)
         )
-
-
-async def _next(
-    chunks: AsyncIterator[ChatGenerationChunk], timeout_s: float
-) -> ChatGenerationChunk | None:
-    async with asyncio.timeout(timeout_s):
-        return await anext(chunks, None)
 
 
 def whole(result: ChatResult) -> ChatGenerationChunk:
