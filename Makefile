@@ -42,8 +42,8 @@ lint: $(VENV)/installed-lint ## Check style, format and types
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-bench: $(VENV)/installed-demo ## Run the benchmarks
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/installed-demo ## Run the benchmarks; ONLY="select threads" runs a part
+	$(BIN)/python -m benchmarks.run $(ONLY)
 
 build: | $(UV) $(BIN)/python ## Build the source distribution, and the wheel from it, into dist/
 	rm -rf dist

@@ -1,3 +1,9 @@
+from capability_router.calendars import (
+    CalendarReset as CalendarReset,
+)
+from capability_router.calendars import (
+    CronSpans as CronSpans,
+)
 from capability_router.clock import (
     SystemClock as SystemClock,
 )
@@ -14,13 +20,19 @@ from capability_router.engine.call import (
     Wait as Wait,
 )
 from capability_router.engine.deactivation import (
-    ConsecutiveFailures as ConsecutiveFailures,
-)
-from capability_router.engine.deactivation import (
     DeactivationPolicy as DeactivationPolicy,
 )
 from capability_router.engine.deactivation import (
-    Reason as Reason,
+    ErrorThreshold as ErrorThreshold,
+)
+from capability_router.engine.deactivation import (
+    Maintenance as Maintenance,
+)
+from capability_router.engine.deactivation import (
+    ProviderOutage as ProviderOutage,
+)
+from capability_router.engine.deactivation import (
+    SlowOutlier as SlowOutlier,
 )
 from capability_router.engine.deactivation import (
     Verdict as Verdict,
@@ -82,9 +94,23 @@ from capability_router.engine.faults import (
 from capability_router.engine.faults import (
     Health as Health,
 )
-from capability_router.engine.feature import Feature as Feature
+from capability_router.engine.feature import (
+    Feature as Feature,
+)
 from capability_router.engine.lease import (
     Lease as Lease,
+)
+from capability_router.engine.limits import (
+    Forecast as Forecast,
+)
+from capability_router.engine.limits import (
+    Limit as Limit,
+)
+from capability_router.engine.limits import (
+    Unit as Unit,
+)
+from capability_router.engine.member import (
+    Member as Member,
 )
 from capability_router.engine.membership import (
     PoolPreferences as PoolPreferences,
@@ -119,6 +145,9 @@ from capability_router.engine.outcome import (
 from capability_router.engine.pool import (
     CapabilityPool as CapabilityPool,
 )
+from capability_router.engine.reason import (
+    Reason as Reason,
+)
 from capability_router.engine.recovery import (
     Cooldown as Cooldown,
 )
@@ -129,7 +158,19 @@ from capability_router.engine.request import (
     CompletionRequest as CompletionRequest,
 )
 from capability_router.engine.retry import (
+    Backoff as Backoff,
+)
+from capability_router.engine.retry import (
+    RepeatScope as RepeatScope,
+)
+from capability_router.engine.retry import (
+    RetryBudget as RetryBudget,
+)
+from capability_router.engine.retry import (
     RetryPolicy as RetryPolicy,
+)
+from capability_router.engine.rotation import (
+    Degrade as Degrade,
 )
 from capability_router.engine.rotation import (
     RotationPolicy as RotationPolicy,
@@ -146,7 +187,12 @@ from capability_router.engine.selection import (
 from capability_router.engine.selection import (
     StickUntilFailure as StickUntilFailure,
 )
-from capability_router.engine.state import PoolState as PoolState
+from capability_router.engine.state import (
+    ModelState as ModelState,
+)
+from capability_router.engine.state import (
+    PoolState as PoolState,
+)
 from capability_router.engine.tree import (
     CapabilityNode as CapabilityNode,
 )
@@ -155,6 +201,12 @@ from capability_router.engine.tree import (
 )
 from capability_router.engine.tree import (
     NodeType as NodeType,
+)
+from capability_router.probing import (
+    Prober as Prober,
+)
+from capability_router.registry import (
+    strategy as strategy,
 )
 from capability_router.router import (
     CapabilityRouter as CapabilityRouter,
@@ -165,6 +217,8 @@ __all__ = [
     "AllModelsFailedError",
     "AmbiguousCapabilityError",
     "Attempt",
+    "Backoff",
+    "CalendarReset",
     "Call",
     "CapabilityNode",
     "CapabilityPool",
@@ -173,20 +227,27 @@ __all__ = [
     "CapabilityTree",
     "CompletionRequest",
     "ConfigurationError",
-    "ConsecutiveFailures",
     "Cooldown",
+    "CronSpans",
     "DeactivationPolicy",
     "Decision",
+    "Degrade",
+    "ErrorThreshold",
     "EventEmitter",
     "EventType",
     "Failure",
     "FailureKind",
     "FaultRule",
     "Feature",
+    "Forecast",
     "Health",
     "Lease",
     "LeaseEndedError",
+    "Limit",
+    "Maintenance",
+    "Member",
     "Model",
+    "ModelState",
     "NoAvailableModelError",
     "NodeType",
     "ObservabilityConnector",
@@ -195,25 +256,32 @@ __all__ = [
     "PoolState",
     "Price",
     "Priority",
+    "Prober",
     "Problem",
     "Provider",
+    "ProviderOutage",
     "Reason",
     "RecoveryPolicy",
+    "RepeatScope",
+    "RetryBudget",
     "RetryPolicy",
     "RotationPolicy",
     "RoundRobin",
     "RoutingEvent",
     "Secret",
     "SelectionStrategy",
+    "SlowOutlier",
     "StickUntilFailure",
     "Stop",
     "StreamInterruptedError",
     "SystemClock",
     "Try",
+    "Unit",
     "UnknownCapabilityError",
     "UnknownModelError",
     "UnknownPoolError",
     "Usage",
     "Verdict",
     "Wait",
+    "strategy",
 ]

@@ -30,6 +30,10 @@ class SystemClock:
         """Return monotonic seconds."""
         return time.monotonic()
 
+    def wall(self) -> float:
+        """Return seconds since 1970 UTC."""
+        return time.time()
+
     def sleep(self, seconds: float) -> None:
         """Block the thread for some seconds, >= 0."""
         time.sleep(seconds)

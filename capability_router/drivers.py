@@ -137,7 +137,7 @@ def stream(
     """
     while True:
         step = _next(plan, clock)
-        held = _Held(watcher())
+        held = _Held(watcher(), plan)
         try:
             with closing(attempt(step)) as chunks:
                 for chunk in chunks:
@@ -164,7 +164,7 @@ async def astream(
     """Run a streamed call to its end; as ``stream``, awaiting each chunk."""
     while True:
         step = await _anext(plan, clock)
-        held = _Held(watcher())
+        held = _Held(watcher(), plan)
         try:
             async with aclosing(attempt(step)) as chunks:
                 async for chunk in chunks:
@@ -215,9 +215,10 @@ async def _anext(plan: Call, clock: WaitingClock) -> Try:
 class _Held(Generic[Chunk]):
     """The chunks of one attempt that cannot be handed out yet, because another may replace them."""
 
-    def __init__(self, watch: Watch[Chunk]) -> None:
+    def __init__(self, watch: Watch[Chunk], plan: Call) -> None:
         self.watch = watch
         self.chunks: list[Chunk] = []
+        self._plan = plan
 
     def take(self, chunk: Chunk) -> list[Chunk]:
         """Note a chunk, and return those that can be handed out now."""
@@ -225,6 +226,7 @@ class _Held(Generic[Chunk]):
         if not self.watch.committed:
             self.chunks.append(chunk)
             return []
+        self._plan.first_token()
         ready, self.chunks = [*self.chunks, chunk], []
         return ready
 

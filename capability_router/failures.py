@@ -14,6 +14,7 @@ from typing import Any, cast
 from capability_router.engine.faults import classify
 from capability_router.engine.outcome import Failure, FailureKind
 from capability_router.headers import retry_after_s
+from capability_router.resets import reset_after_s, stated_reset_s
 
 __all__ = ["causes", "failure_of", "response_headers"]
 
@@ -71,6 +72,7 @@ def failure_of(
     headers_of: Callable[[BaseException], Mapping[str, str] | None] = response_headers,
     *,
     before: BaseException | None = None,
+    wall_s: float | None = None,
 ) -> Failure:
     """Name what an exception means for the model that was called.
 
@@ -83,6 +85,7 @@ def failure_of(
         headers_of: Finds the response headers, where a library keeps them in its own way; None
             from it means that there was no response.
         before: What the caller was handling when the attempt began; no cause of this one.
+        wall_s: Seconds since 1970 UTC, to measure stated dates against; None reads the clock.
 
     Returns:
         A failure that keeps the exception. An exception without a status that is no transport
@@ -92,8 +95,14 @@ def failure_of(
     kind = _kind_without_response(error, before) if found is None or status is None else None
     if kind is not None or status is None:
         return Failure(kind or FailureKind.INVALID_REQUEST, message=str(error)[:300], error=error)
-    wait_s = retry_after_s(found) if found is not None else None
-    return classify(status, f"{_code(error)} {error}".strip(), retry_after_s=wait_s, error=error)
+    text = f"{_code(error)} {error}".strip()
+    return classify(
+        status,
+        text,
+        retry_after_s=None if found is None else retry_after_s(found, wall_s),
+        resets_after_s=_resets_after_s(text, found or {}, wall_s),
+        error=error,
+    )
 
 
 def causes(error: BaseException, before: BaseException | None = None) -> Iterator[BaseException]:
@@ -109,6 +118,12 @@ def causes(error: BaseException, before: BaseException | None = None) -> Iterato
         seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def _resets_after_s(text: str, headers: Mapping[str, str], wall_s: float | None) -> float | None:
+    # The words tell of the limit that was hit; a response has the headers of all its limits.
+    said_s = stated_reset_s(text, wall_s)
+    return reset_after_s(headers, wall_s) if said_s is None else said_s
 
 
 def _kind_without_response(

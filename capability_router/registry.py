@@ -11,10 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
+from random import Random
+from typing import cast
 
 from capability_router.engine.errors import nearest
+from capability_router.engine.selection import (
+    SelectionStrategy,
+    StrategyFactory,
+    WithParameters,
+)
 
-__all__ = ["STRATEGIES", "names", "register", "resolve"]
+__all__ = ["STRATEGIES", "names", "register", "resolve", "strategy"]
 
 STRATEGIES = "strategies"
 """The kind of plug-in that orders the active models of a pool."""
@@ -31,10 +38,22 @@ class _Target:
     extra: str | None = None
 
 
+_BUILT_IN = {
+    "adaptive": "adaptive:Adaptive",
+    "cost-first": "costs:CostFirst",
+    "latency-first": "sampling:LatencyFirst",
+    "least-in-flight": "sampling:LeastInFlight",
+    "load-balanced": "sampling:LoadBalanced",
+    "priority": "selection:Priority",
+    "rate-limit-aware": "headroom:RateLimitAware",
+    "round-robin": "selection:RoundRobin",
+    "scored": "scored:Scored",
+    "session-sticky": "affinity:SessionSticky",
+    "stick-until-failure": "selection:StickUntilFailure",
+    "weighted": "sampling:Weighted",
+}
 _targets: dict[tuple[str, str], _Target] = {
-    (STRATEGIES, "priority"): _Target(f"{_ENGINE}.selection:Priority"),
-    (STRATEGIES, "round-robin"): _Target(f"{_ENGINE}.selection:RoundRobin"),
-    (STRATEGIES, "stick-until-failure"): _Target(f"{_ENGINE}.selection:StickUntilFailure"),
+    (STRATEGIES, name): _Target(f"{_ENGINE}.{home}") for name, home in _BUILT_IN.items()
 }
 
 
@@ -93,6 +112,23 @@ def resolve(kind: str, spec: object, *, allow_import: bool = True) -> Plugin:
     if not allow_import:
         raise ValueError(f"import path {spec!r} is not allowed here; use a name: {_list(kind)}")
     return _import(_Target(spec))
+
+
+def strategy(name: str, **parameters: object) -> StrategyFactory:
+    """Return a strategy by name, with its parameters, for ``RotationPolicy(selection=...)``.
+
+    Args:
+        name: Short name, such as ``weighted``, or ``package.module:attribute``.
+        parameters: Keyword arguments of the strategy, for instance ``weights={"a/x": 3}``.
+
+    Raises:
+        ValueError: If the name is unknown, or what it stands for cannot be used.
+        TypeError: If the strategy has no such parameter.
+    """
+    make = cast("Callable[..., SelectionStrategy]", resolve(STRATEGIES, name))
+    # Now, and not with the first request: what is wrong with the parameters shows here.
+    make(Random(0), **parameters)
+    return WithParameters(make, parameters) if parameters else make
 
 
 def _entry_point(kind: str, name: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from capability_router.engine.feature import Feature
 
-__all__ = ["requirements_of"]
+__all__ = ["input_tokens_of", "requirements_of"]
 
 _PARTS = {
     "image": Feature.VISION,
@@ -38,6 +39,29 @@ def requirements_of(arguments: Mapping[str, Any]) -> frozenset[str]:
         needed.add(Feature.STREAMING)
     needed |= _format_feature(arguments.get("response_format"))
     return frozenset(needed)
+
+
+def input_tokens_of(arguments: Mapping[str, Any]) -> int:
+    """Estimate the tokens of a request's text at four characters each.
+
+    OpenAI gives that as a rule of thumb for English. Pictures, sounds and files are not counted.
+
+    Args:
+        arguments: Keyword arguments of a request in OpenAI's form: ``messages``, ``input`` and
+            ``prompt`` are looked at.
+    """
+    messages = (_field(message, "content") for message in _items(arguments.get("messages")))
+    texts = [*messages, arguments.get("input"), arguments.get("prompt")]
+    return math.ceil(sum(map(_characters, texts)) / 4)
+
+
+def _characters(content: Any) -> int:
+    if isinstance(content, str):
+        return len(content)
+    return sum(
+        len(part) if isinstance(part, str) else len(_field(part, "text") or "")
+        for part in _items(content)
+    )
 
 
 def _part_types(messages: Any) -> Iterable[str]:

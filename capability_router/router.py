@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from os import PathLike
 from random import Random
 from threading import RLock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from capability_router import drivers
 from capability_router.clock import SystemClock, WaitingClock
@@ -24,6 +24,9 @@ from capability_router.engine.router import Router
 from capability_router.engine.timing import World, default_world
 from capability_router.engine.tree import CapabilityTree
 from capability_router.failures import failure_of
+
+if TYPE_CHECKING:
+    from capability_router.probing import Prober
 
 __all__ = ["CapabilityRouter"]
 
@@ -87,6 +90,7 @@ class CapabilityRouter(Router):
         rng = default_world().rng if seed is None else Random(seed)
         super().__init__(
             tree,
+            providers=providers,
             policy=policy,
             faults=faults,
             emitter=emitter,
@@ -94,7 +98,7 @@ class CapabilityRouter(Router):
             guard=RLock(),
             lease_ttl_s=lease_ttl_s,
         )
-        self._providers = {provider.id: provider for provider in providers}
+        self._path: str | PathLike[str] | None = None
         self._decisions: deque[Decision] = deque(maxlen=1000)
         for connector in observability:
             self.emitter.subscribe(connector.record)
@@ -110,13 +114,53 @@ class CapabilityRouter(Router):
         # Here and not above: pydantic and PyYAML are only needed by those who have a file.
         from capability_router.config import load  # noqa: PLC0415 - said above
 
-        plan = load(path)
-        router = cls(plan.tree, providers=plan.providers, faults=plan.faults)
-        for pool in plan.pools:
-            router.add_pool(pool.name, pool.hierarchy_node, pool.policy, pool.preferences)
-        for model in plan.models:
-            router.register(model)
+        blueprint = load(path)
+        router = cls(blueprint.tree)
+        router.configure(blueprint)
+        router._path = path
         return router
+
+    def reload(self, path: str | PathLike[str] | None = None) -> None:
+        """Read the configuration again and become what it says now, in one step.
+
+        What stays keeps its state, as ``configure`` tells. Attempts in progress end as they will.
+
+        Args:
+            path: The YAML file; None for the one that was read last.
+
+        Raises:
+            ConfigurationError: If anything in the file is wrong; nothing has changed then.
+            ValueError: If there is no file to read again, or what was added by hand has no place
+                in the new configuration; nothing has changed then.
+        """
+        from capability_router.config import load  # noqa: PLC0415 - as in from_yaml
+
+        path = path or self._path
+        if path is None:
+            raise ValueError("this router was not made from a file: pass the path of one")
+        self.configure(load(path))
+        self._path = path
+
+    def start_probing(
+        self,
+        probe: Callable[[Model], object],
+        *,
+        interval_s: float = 10.0,
+        at_start: bool = True,
+    ) -> Prober:
+        """Ask models in the background whether they are well, so that no user's request has to.
+
+        Args:
+            probe: Calls the model that it is given, and raises if it is not well.
+            interval_s: Seconds between two rounds, > 0. Default 10, Envoy's outlier interval.
+            at_start: True to probe every model once before the first round.
+
+        Returns:
+            The prober, already running: ``stop()`` it, or use it as a context manager.
+        """
+        from capability_router.probing import Prober  # noqa: PLC0415 - few use it
+
+        return Prober(self, probe, interval_s=interval_s, at_start=at_start).start()
 
     def __repr__(self) -> str:
         pools = ", ".join(pool.name for pool in self.pools) or "none"
@@ -126,10 +170,6 @@ class CapabilityRouter(Router):
     def decisions(self) -> list[Decision]:
         """The last 1,000 calls that ended, oldest first."""
         return list(self._decisions)
-
-    def provider(self, provider_id: str) -> Provider:
-        """Return how to reach a provider."""
-        return self._providers.get(provider_id) or Provider(provider_id)
 
     def plan(self, request: CompletionRequest | str) -> Call:
         """Start a call; its decision is kept when it has ended.

@@ -57,9 +57,18 @@ def test_names_are_listed_without_importing_them() -> None:
     registry.register("strategies", "absent", "no_such_module:X")
     assert registry.names("strategies") == [
         "absent",
+        "adaptive",
+        "cost-first",
+        "latency-first",
+        "least-in-flight",
+        "load-balanced",
         "priority",
+        "rate-limit-aware",
         "round-robin",
+        "scored",
+        "session-sticky",
         "stick-until-failure",
+        "weighted",
     ]
     assert registry.names("stores") == []
 
@@ -85,7 +94,7 @@ def test_a_target_is_checked_when_it_is_registered(target: str) -> None:
 def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest() -> None:
     with pytest.raises(ValueError, match="'prioritty'") as caught:
         registry.resolve("strategies", "prioritty")
-    assert "known: priority, round-robin, stick-until-failure" in str(caught.value)
+    assert "known: adaptive, cost-first, " in str(caught.value)
     assert "nearest: priority" in str(caught.value)
 
 
@@ -99,7 +108,7 @@ def test_an_import_path_is_followed() -> None:
 
 
 def test_an_import_path_can_be_forbidden() -> None:
-    with pytest.raises(ValueError, match="not allowed here; use a name: priority"):
+    with pytest.raises(ValueError, match="not allowed here; use a name: adaptive, cost-first"):
         registry.resolve("strategies", PRIORITY, allow_import=False)
     assert registry.resolve("strategies", "priority", allow_import=False) is Priority
 

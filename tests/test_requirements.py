@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from capability_router.requirements import requirements_of
+from capability_router.requirements import input_tokens_of, requirements_of
 
 
 class Answer(BaseModel):
@@ -42,3 +42,21 @@ def test_needs_are_read_from_the_arguments(arguments: dict[str, Any], needed: se
 @pytest.mark.parametrize("strange", [None, "text", 3, [None], ["text"], [{"content": 3}], [[]]])
 def test_what_has_another_form_is_passed_over(strange: object) -> None:
     assert requirements_of({"messages": strange, "response_format": strange}) == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tokens"),
+    [
+        ({}, 0),
+        ({"messages": [{"role": "user", "content": "x" * 400}]}, 100),
+        ({"messages": [{"role": "user", "content": "x" * 401}, {"content": None}]}, 101),
+        (asking({"type": "image_url", "image_url": {"url": "data:" + "x" * 1000}}), 1),
+        (asking({"type": "text", "text": "x" * 39}), 10),
+        ({"input": ["x" * 40, "y" * 40]}, 20),
+        ({"input": [[1, 2, 3]], "prompt": "x" * 8}, 2),
+    ],
+)
+def test_text_is_estimated_at_four_characters_a_token(
+    arguments: dict[str, Any], tokens: int
+) -> None:
+    assert input_tokens_of(arguments) == tokens

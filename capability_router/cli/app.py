@@ -106,7 +106,8 @@ def tree() -> None:
 
 
 def _show_pool(pool: CapabilityPool, remark: str = "") -> None:
-    models = ", ".join(model.id for model in pool.get_active_models()) or "no models"
+    resting = [f"{model.id} (on standby)" for model in pool.get_standby_models()]
+    models = ", ".join([*(m.id for m in pool.get_active_models()), *resting]) or "no models"
     place = f" at {pool.hierarchy_node}" if pool.name != pool.hierarchy_node else ""
     _out.print(f"[bold]{escape(pool.name)}[/]{place}: {escape(models)}{remark}", highlight=False)
 

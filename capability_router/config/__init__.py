@@ -11,11 +11,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from capability_router.config.build import Blueprint, PoolSpec, build
+from capability_router.config.build import build
 from capability_router.config.checks import check
 from capability_router.config.nodes import grown_tree
+from capability_router.config.plugins import found_plugins
 from capability_router.config.reading import read
 from capability_router.config.wording import validated
+from capability_router.engine.blueprint import Blueprint, PoolSpec
 from capability_router.engine.errors import ConfigurationError, Problem
 
 __all__ = ["Blueprint", "PoolSpec", "load", "loads"]
@@ -62,11 +64,12 @@ def loads(
     document = read(text, file, os.environ if environ is None else environ)
     tree = grown_tree(document)
     check(document)
+    plugins = found_plugins(document)
     config = validated(document)
     document.findings.stop_if_any()
     if config is None:
         raise AssertionError("a configuration that was refused left no problem to tell")
-    return build(config, tree)
+    return build(config, tree, plugins)
 
 
 def _content(name: str) -> str | Problem:

@@ -5,111 +5,154 @@ Nothing can be wrong any more: whatever could be was found before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel
 
-from capability_router import registry
-from capability_router.config.schema import ModelConfig, PoolConfig, ProviderConfig, RouterConfig
-from capability_router.engine.deactivation import ConsecutiveFailures
+from capability_router.calendars import CalendarReset, CronSpans
+from capability_router.config.plugins import Plugins
+from capability_router.config.rates import Rate
+from capability_router.config.schema import (
+    MaintenanceConfig,
+    ModelConfig,
+    PoolConfig,
+    ProviderConfig,
+    RecoveryConfig,
+    RetryConfig,
+    RouterConfig,
+)
+from capability_router.engine.blueprint import Blueprint, PoolSpec
+from capability_router.engine.deactivation import (
+    ErrorThreshold,
+    Maintenance,
+    ProviderOutage,
+    SlowOutlier,
+)
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
+from capability_router.engine.limits import Limit, Unit
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Price, Provider
 from capability_router.engine.outcome import FailureKind
+from capability_router.engine.reason import Reason
 from capability_router.engine.recovery import Cooldown
-from capability_router.engine.retry import RetryPolicy
+from capability_router.engine.retry import RetryBudget, RetryPolicy
 from capability_router.engine.rotation import RotationPolicy
-from capability_router.engine.selection import SelectionStrategy
 from capability_router.engine.tree import CapabilityTree
 
-__all__ = ["Blueprint", "PoolSpec", "build"]
+__all__ = ["build"]
+
+_OF_THE_POOL = ("max_ejected", "slow", "outage", "maintenance")
+"""Keys of ``deactivation`` that the rotation policy holds, not its first seam."""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSpec:
-    """One pool to be.
-
-    Attributes:
-        name: Its name, unique among the pools.
-        hierarchy_node: Full path of the node it serves.
-        policy: When models leave and return, and which one serves.
-        preferences: Which models it takes, and in which order it prefers them.
-    """
-
-    name: str
-    hierarchy_node: str
-    policy: RotationPolicy
-    preferences: PoolPreferences
-
-
-@dataclass(frozen=True, slots=True)
-class Blueprint:
-    """All that a configuration says, as values of the engine; each list is in the file's order.
-
-    Attributes:
-        tree: The default tree with the nodes and aliases that were added.
-        providers: How to reach each provider.
-        models: The models, with full paths for their capabilities.
-        pools: The pools.
-        faults: The whole fault table, with the cells that were replaced.
-    """
-
-    tree: CapabilityTree
-    providers: tuple[Provider, ...]
-    models: tuple[Model, ...]
-    pools: tuple[PoolSpec, ...]
-    faults: Mapping[FailureKind, FaultRule]
-
-
-def build(config: RouterConfig, tree: CapabilityTree) -> Blueprint:
+def build(config: RouterConfig, tree: CapabilityTree, plugins: Plugins) -> Blueprint:
     """Turn a configuration that passed every check into values of the engine.
 
     Args:
         config: The configuration.
         tree: The tree grown from the same document; it becomes the blueprint's own.
+        plugins: What the pools of the same document name.
     """
     return Blueprint(
         tree=tree,
         providers=tuple(_provider(*item) for item in config.providers.items()),
         models=tuple(_model(*item, tree) for item in config.models.items()),
-        pools=tuple(_pool(*item, tree) for item in config.pools.items()),
+        pools=tuple(_pool(*item, tree, plugins) for item in config.pools.items()),
         faults=_faults(config),
     )
 
 
 def _provider(provider_id: str, config: ProviderConfig) -> Provider:
-    return Provider(provider_id, **_given(config))
+    reached = _given(config, but=("limits", "quota"))
+    return Provider(provider_id, **reached, limits=_limits(config))
 
 
 def _model(model_id: str, config: ModelConfig, tree: CapabilityTree) -> Model:
     capabilities = tuple(tree.resolve(name).path for name in config.capabilities)
-    model = Model(model_id, capabilities, context_window=config.context_window)
-    if config.features is not None:
-        model = replace(model, features=frozenset(config.features))
-    if config.price is not None:
-        model = replace(model, price=Price(config.price.input, config.price.output))
-    return model
-
-
-def _pool(name: str, config: PoolConfig, tree: CapabilityTree) -> PoolSpec:
-    policy = RotationPolicy(
-        deactivation=replace(ConsecutiveFailures(), **_given(config.deactivation)),
-        recovery=replace(Cooldown(), **_given(config.recovery)),
-        retry=replace(RetryPolicy(), **_given(config.retry)),
+    return Model(
+        model_id,
+        capabilities,
+        features=None if config.features is None else frozenset(config.features),
+        context_window=config.context_window,
+        price=None if config.price is None else Price(config.price.input, config.price.output),
+        limits=_limits(config),
+        deprecated_at=config.deprecated_on,
     )
-    if config.strategy is not None:
-        found = registry.resolve(registry.STRATEGIES, config.strategy)
-        policy = replace(policy, selection=cast("Callable[[], SelectionStrategy]", found))
+
+
+def _pool(name: str, config: PoolConfig, tree: CapabilityTree, plugins: Plugins) -> PoolSpec:
+    policy = _policy(config)
+    if name in plugins.strategies:
+        policy = replace(policy, selection=plugins.strategies[name])
     preferences = PoolPreferences(
         allowed_providers=config.allowed_providers,
         excluded_providers=config.excluded_providers,
         model_priority=config.model_priority,
         provider_priority=config.provider_priority,
+        select=plugins.selects.get(name),
     )
     return PoolSpec(name, tree.resolve(config.hierarchy_node).path, policy, preferences)
+
+
+def _policy(config: PoolConfig) -> RotationPolicy:
+    leaving = config.deactivation
+    policy = RotationPolicy(
+        deactivation=ErrorThreshold(**_given(leaving, but=_OF_THE_POOL)),
+        recovery=_recovery(config.recovery),
+        retry=_retry(config.retry),
+        slow=None if leaving.slow is None else SlowOutlier(**_given(leaving.slow)),
+        outage=None if leaving.outage is None else ProviderOutage(**_given(leaving.outage)),
+        maintenance=tuple(_maintenance(window) for window in leaving.maintenance),
+        limits=_limits(config),
+        degrade=config.degrade,
+    )
+    if leaving.max_ejected is not None:
+        policy = replace(policy, max_ejected=leaving.max_ejected)
+    return policy
+
+
+def _maintenance(config: MaintenanceConfig) -> Maintenance:
+    spans = CronSpans(config.cron, config.duration_s, config.zone)
+    return Maintenance(spans, config.models, config.providers)
+
+
+def _recovery(config: RecoveryConfig) -> Cooldown:
+    cooldown = Cooldown(**_given(config, but=("quota_resets",)))
+    resets = config.quota_resets
+    if resets is None:
+        return cooldown
+    schedule = CalendarReset(resets.every, resets.at, resets.zone, resets.day)
+    return replace(cooldown, quota_resets=schedule)
+
+
+def _retry(config: RetryConfig) -> RetryPolicy:
+    return RetryPolicy(
+        **_given(config, but=("wait_for", "budget")),
+        wait_for=frozenset(config.wait_for),
+        budget=RetryBudget(**_given(config.budget)),
+    )
+
+
+def _limits(config: ProviderConfig | ModelConfig | PoolConfig) -> tuple[Limit, ...]:
+    limits = [Limit(unit, rate.amount, rate.window_s) for unit, rate in _rates(config.limits)]
+    renewed = _rates(config.quota)
+    return (*limits, *(_quota(unit, rate, *config.quota.resets) for unit, rate in renewed))
+
+
+def _rates(section: BaseModel) -> list[tuple[Unit, Rate]]:
+    return [(unit, rate) for unit in Unit for rate in getattr(section, unit)]
+
+
+def _quota(unit: Unit, rate: Rate, at: str, zone: str) -> Limit:
+    reason = "" if unit is Unit.USD else str(Reason.QUOTA_EXHAUSTED)
+    if rate.every is None:
+        return Limit(unit, rate.amount, reason=reason)
+    # The time is that of a day: hours and minutes begin as they do on the clock.
+    at = "00:00" if rate.every in ("hour", "minute") else at
+    return Limit(unit, rate.amount, resets=CalendarReset(rate.every, at, zone), reason=reason)
 
 
 def _faults(config: RouterConfig) -> Mapping[FailureKind, FaultRule]:
@@ -120,6 +163,10 @@ def _faults(config: RouterConfig) -> Mapping[FailureKind, FaultRule]:
     return MappingProxyType(table)
 
 
-def _given(section: BaseModel) -> dict[str, Any]:  # the schema has checked each field's type
-    """The fields that the document sets; the engine's defaults hold for the others."""
-    return {name: getattr(section, name) for name in section.model_fields_set}
+def _given(section: BaseModel, but: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The fields that the document sets; the engine's defaults hold for the others.
+
+    The schema has checked each field's type.
+    """
+    given = section.model_fields_set.difference(but)
+    return {name: getattr(section, name) for name in given}

@@ -6,10 +6,12 @@ Works on the plain document, so that one wrong section does not hide the mistake
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import cast
 
-from capability_router import registry
-from capability_router.config.document import Document, KeyPath, quoted
+from capability_router.config.document import Document, KeyPath, listed, quoted
 from capability_router.config.durations import parse_duration
+from capability_router.engine.deactivation import ErrorThreshold
 from capability_router.engine.errors import nearest
 from capability_router.engine.outcome import FailureKind
 from capability_router.engine.recovery import Cooldown
@@ -17,8 +19,28 @@ from capability_router.engine.recovery import Cooldown
 __all__ = ["check"]
 
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_MOST_LISTED = 20
 _WHOLE_REFERENCE = re.compile(r"\$\{env:[^}]*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A number with the engine's default, and the unit in which that is shown."""
+
+    key: str
+    default: float
+    unit: str = ""
+
+
+_COOLDOWNS = (
+    _Setting("cooldown", Cooldown().initial_s, "s"),
+    _Setting("max_cooldown", Cooldown().max_s, "s"),
+    "longer",
+)
+_OUTCOMES = (
+    _Setting("min_requests", ErrorThreshold().min_requests),
+    _Setting("of_last", ErrorThreshold().of_last),
+    "more",
+)
 
 
 def check(document: Document) -> None:
@@ -27,10 +49,12 @@ def check(document: Document) -> None:
         _check_provider(document, provider)
     for model in document.section("models"):
         _check_model(document, model)
+        _check_price(document, ("models", model))
     for pool in document.section("pools"):
         _check_lists(document, pool)
-        _check_strategy(document, ("pools", pool, "strategy"))
-        _check_cooldown(document, ("pools", pool, "recovery"))
+        _check_maintenance(document, ("pools", pool, "deactivation", "maintenance"))
+        _check_order(document, ("pools", pool, "recovery"), *_COOLDOWNS)
+        _check_order(document, ("pools", pool, "deactivation"), *_OUTCOMES)
     for kind in document.section("faults"):
         _check_kind(document, kind)
 
@@ -54,12 +78,21 @@ def _check_model(document: Document, model: str) -> None:
     provider, slash, name = model.partition("/")
     known = list(document.section("providers"))
     if not (provider and slash and name):
-        message = f"a model is named provider/name, where the provider is one of {_list(known)}"
+        message = f"a model is named provider/name, where the provider is one of {listed(known)}"
         document.blame_key(path, message)
     elif provider not in known:
         near = nearest(provider, known, most=1)
         message = f"the provider {quoted(provider)} is not declared under providers, which has: "
-        document.blame_key(path, message + _list(known), f"{near[0]}/{name}" if near else None)
+        document.blame_key(path, message + listed(known), f"{near[0]}/{name}" if near else None)
+
+
+def _check_price(document: Document, path: KeyPath) -> None:
+    if (*path, "price") in document.keys:
+        return
+    for section in ("limits", "quota"):
+        if document.at((*path, section, "usd")) is not None:
+            message = "money is counted by the model's price, and none is given"
+            document.blame_key((*path, section, "usd"), message)
 
 
 def _check_lists(document: Document, pool: str) -> None:
@@ -68,7 +101,15 @@ def _check_lists(document: Document, pool: str) -> None:
     _check_names(document, ("pools", pool, "model_priority"), "models")
 
 
-def _check_names(document: Document, path: tuple[str, ...], section: str) -> None:
+def _check_maintenance(document: Document, path: KeyPath) -> None:
+    windows = document.at(path)
+    count = len(cast("list[object]", windows)) if isinstance(windows, list) else 0
+    for at in [(*path, place) for place in range(count)] or [path]:
+        _check_names(document, (*at, "models"), "models")
+        _check_names(document, (*at, "providers"), "providers")
+
+
+def _check_names(document: Document, path: KeyPath, section: str) -> None:
     if document.is_broken(section):
         return
     known = list(document.section(section))
@@ -76,72 +117,45 @@ def _check_names(document: Document, path: tuple[str, ...], section: str) -> Non
         if name not in known:
             near = nearest(name, known, most=1)
             shown = quoted(document.written(at))
-            message = f"{shown} is not declared under {section}, which has: {_list(known)}"
+            message = f"{shown} is not declared under {section}, which has: {listed(known)}"
             document.blame(at, message, near[0] if near else None)
 
 
-def _check_strategy(document: Document, path: KeyPath) -> None:
-    spec = document.at(path)
-    if not isinstance(spec, str):
-        return
-    if ":" in spec and document.at(("allow_imports",)) is not True:
-        known = _list(registry.names(registry.STRATEGIES))
-        message = "an import path runs code, so it needs 'allow_imports: true' at the top"
-        document.blame(path, f"{message}; or use one of {known}")
-        return
-    try:
-        registry.resolve(registry.STRATEGIES, spec)
-    except (ValueError, ImportError) as error:
-        _blame_strategy(document, path, spec, str(error))
-
-
-def _blame_strategy(document: Document, path: KeyPath, spec: str, why: str) -> None:
-    known = registry.names(registry.STRATEGIES)
-    if ":" in spec or spec in known:
-        document.blame(path, "this cannot be imported" if path in document.references else why)
-        return
-    near = nearest(spec, known, most=1)
-    message = f"unknown strategy {quoted(document.written(path))}; known: {_list(known)}"
-    document.blame(path, message, near[0] if near else None)
-
-
-def _check_cooldown(document: Document, path: KeyPath) -> None:
+def _check_order(
+    document: Document, path: KeyPath, low: _Setting, high: _Setting, relation: str
+) -> None:
     """The engine refuses such a pair as well, but in its own words and only when it is built."""
-    defaults = Cooldown()
-    first = _seconds(document, (*path, "cooldown"), defaults.initial_s)
-    longest = _seconds(document, (*path, "max_cooldown"), defaults.max_s)
-    if first is None or longest is None or 0 in (first, longest) or first <= longest:
+    first, last = _number(document, path, low), _number(document, path, high)
+    if first is None or last is None or min(first, last) <= 0 or first <= last:
         return
-    key = "cooldown" if document.at((*path, "cooldown")) is not None else "max_cooldown"
-    shown = _or_default(document, (*path, "cooldown"), defaults.initial_s)
-    limit = _or_default(document, (*path, "max_cooldown"), defaults.max_s)
-    document.blame((*path, key), f"cooldown is {shown}, longer than max_cooldown, which is {limit}")
+    to_blame = low if document.at((*path, low.key)) is not None else high
+    message = f"{low.key} is {_shown(document, path, low)}, {relation} than {high.key}, which is"
+    document.blame((*path, to_blame.key), f"{message} {_shown(document, path, high)}")
 
 
-def _seconds(document: Document, path: KeyPath, default_s: float) -> float | None:
-    """The duration at a path; None if there is something else, which is reported elsewhere."""
-    value = document.at(path)
+def _number(document: Document, path: KeyPath, setting: _Setting) -> float | None:
+    """The value of a setting; None if there is something else, which is reported elsewhere."""
+    value = document.at((*path, setting.key))
     if value is None:
-        return default_s
+        return setting.default
+    if not setting.unit:
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
     try:
         return parse_duration(value) if isinstance(value, str) else None
     except ValueError:
         return None
 
 
-def _or_default(document: Document, path: KeyPath, default_s: float) -> str:
-    return f"{default_s:g}s by default" if document.at(path) is None else document.written(path)
+def _shown(document: Document, path: KeyPath, setting: _Setting) -> str:
+    at = (*path, setting.key)
+    if document.at(at) is None:
+        return f"{setting.default:g}{setting.unit} by default"
+    return document.written(at)
 
 
 def _check_kind(document: Document, kind: str) -> None:
     known = [str(each) for each in FailureKind]
     if kind not in known:
         near = nearest(kind, known, most=1)
-        message = f"unknown kind of failure {quoted(kind)}; known: {_list(known)}"
+        message = f"unknown kind of failure {quoted(kind)}; known: {listed(known)}"
         document.blame_key(("faults", kind), message, near[0] if near else None)
-
-
-def _list(names: list[str]) -> str:
-    shown = ", ".join(names[:_MOST_LISTED]) or "none"
-    more = len(names) - _MOST_LISTED
-    return f"{shown} and {more} more" if more > 0 else shown

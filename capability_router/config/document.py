@@ -6,19 +6,20 @@ Knows where things stand and how to name them without giving a secret away; not 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from capability_router.engine.errors import ConfigurationError, Problem
 
-__all__ = ["Document", "Findings", "KeyPath", "Place", "dotted", "quoted", "shown_key"]
+__all__ = ["Document", "Findings", "KeyPath", "Place", "dotted", "listed", "quoted", "shown_key"]
 
 KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of the document down."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_SHOWN = 60
+_MOST_LISTED = 20
 
 _HARMLESS = (re.compile(r"[A-Za-z0-9._-]{1,40}"), re.compile(r"[A-Za-z_-]{1,20}"))
 """Keys below ``providers`` that may be shown: a provider's id, and what stands in its section.
@@ -109,7 +110,7 @@ class Document:
         value = self.at(path)
         return value is not None and not isinstance(value, dict)
 
-    def names(self, *path: str) -> list[tuple[KeyPath, str]]:
+    def names(self, *path: str | int) -> list[tuple[KeyPath, str]]:
         """Return each text of the list at a path with its own path; none if it is no list."""
         value = self.at(path)
         if not isinstance(value, list):
@@ -146,6 +147,9 @@ class Document:
     def _place(self, path: KeyPath, places: Mapping[KeyPath, Place]) -> Place:
         """The place of a path, or else of the closest thing above it."""
         while path and path not in places:
+            # An item of a list has no key.
+            if isinstance(path[-1], int):
+                return self.values[path]
             path = path[:-1]
         return places.get(path) or self.values[path]
 
@@ -164,6 +168,13 @@ def dotted(path: KeyPath) -> str:
 def quoted(text: str) -> str:
     """Return a text in quotes, escaped where it does not print, and cut where it is long."""
     return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names with commas, cut where there are many; ``none`` if there is none."""
+    shown = ", ".join(names[:_MOST_LISTED]) or "none"
+    more = len(names) - _MOST_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def shown_key(path: KeyPath) -> str:

@@ -7,106 +7,64 @@ part says about another is for ``checks``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
-from functools import partial
-from typing import Annotated, TypeVar, get_args, get_origin
-from urllib.parse import urlsplit
+from typing import Annotated, get_args, get_origin
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainValidator,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
-from capability_router.config.durations import parse_duration
-from capability_router.engine.faults import Health
-from capability_router.engine.feature import Feature
-from capability_router.engine.model import Secret
+from capability_router.calendars import CalendarReset, CronSpans
+from capability_router.config.refusal import RefusedError
+from capability_router.config.values import (
+    BackoffChoice,
+    CalendarAmount,
+    CalendarMoney,
+    Cron,
+    DegradeChoices,
+    ErrorRate,
+    EveryChoice,
+    Features,
+    HealthChoice,
+    Midnight,
+    Names,
+    OneOrMore,
+    OrEmpty,
+    PositiveSeconds,
+    Reasons,
+    ResetTime,
+    RollingAmount,
+    RollingMoney,
+    ScopeChoice,
+    Seconds,
+    SecretText,
+    Share,
+    TimeOfDay,
+    Url,
+    Zone,
+    as_reset,
+)
 
 __all__ = [
+    "DeactivationConfig",
     "FaultConfig",
+    "LimitsConfig",
+    "MaintenanceConfig",
     "ModelConfig",
     "PoolConfig",
     "ProviderConfig",
-    "RefusedError",
+    "QuotaConfig",
+    "RetryConfig",
     "RouterConfig",
     "allowed_keys",
 ]
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
-
-class RefusedError(ValueError):
-    """What a validator here objects to; ``wording`` has the sentence.
-
-    Args:
-        kind: Name of the sentence.
-        allowed: What could stand there instead, if that is a closed set.
-    """
-
-    def __init__(self, kind: str, allowed: Sequence[str] = ()) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.allowed = list(allowed)
-
-
-def _seconds(value: object) -> float:
-    if not isinstance(value, str):
-        raise RefusedError("duration_type")
-    try:
-        return parse_duration(value)
-    except ValueError:
-        raise RefusedError("duration_type") from None
-
-
-def _member(choices: type[Choice], value: object) -> Choice:
-    if not isinstance(value, str) or value not in set(choices):
-        raise RefusedError("choice", [str(choice) for choice in choices])
-    return choices(value)
-
-
-def _secret(value: object) -> Secret:
-    if not isinstance(value, str):
-        raise RefusedError("secret_type")
-    # A client that is given such a key reports it with the key in the message.
-    if not (value.isascii() and value.isprintable()) or " " in value:
-        raise RefusedError("secret_characters")
-    return Secret(value)
-
-
-def _url(value: str) -> str:
-    try:
-        url = urlsplit(value)
-        hidden = (url.username, url.password, url.query, url.fragment)
-        whole = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        raise RefusedError("url") from None
-    if not whole or not value.isprintable() or " " in value:
-        raise RefusedError("url")
-    # It is shown wherever the provider is, so it must not carry what has to be kept secret.
-    if any(hidden) or "@" in url.netloc:
-        raise RefusedError("url_secret")
-    if url.path.rstrip("/").endswith("/chat/completions"):
-        raise RefusedError("url_path")
-    return value
-
-
-def _empty_if_nothing(value: object) -> object:
-    return {} if value is None else value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-PositiveSeconds = Annotated[Seconds, Field(gt=0)]
-Names = Annotated[tuple[str, ...], Field(strict=False)]
-FeatureChoice = Annotated[Feature, PlainValidator(partial(_member, Feature))]
-HealthChoice = Annotated[Health, PlainValidator(partial(_member, Health))]
-OrEmpty = BeforeValidator(_empty_if_nothing)
+_LONGEST_S = 366 * 86_400
 
 
 class _Section(BaseModel):
@@ -130,12 +88,39 @@ class _Section(BaseModel):
         raise RefusedError("nothing")
 
 
+class LimitsConfig(_Section):
+    """Limits in rolling windows; the keys are those of ``Unit``."""
+
+    requests: RollingAmount = ()
+    input_tokens: RollingAmount = ()
+    output_tokens: RollingAmount = ()
+    tokens: RollingAmount = ()
+    usd: RollingMoney = ()
+
+
+class QuotaConfig(_Section):
+    """Limits in windows of the calendar.
+
+    Attributes:
+        resets: Time and zone at which days, weeks and months begin.
+    """
+
+    requests: CalendarAmount = ()
+    input_tokens: CalendarAmount = ()
+    output_tokens: CalendarAmount = ()
+    tokens: CalendarAmount = ()
+    usd: CalendarMoney = ()
+    resets: ResetTime = ("00:00", "UTC")
+
+
 class ProviderConfig(_Section):
     """How to reach one provider."""
 
     vendor: str | None = Field(default=None, min_length=1)
-    base_url: Annotated[str, AfterValidator(_url)] | None = None
-    api_key: Annotated[Secret, PlainValidator(_secret)] | None = None
+    base_url: Url | None = None
+    api_key: SecretText | None = None
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    quota: QuotaConfig = Field(default_factory=QuotaConfig)
 
 
 class PriceConfig(_Section):
@@ -149,15 +134,78 @@ class ModelConfig(_Section):
     """One model; its key is ``provider/name``."""
 
     capabilities: Names = Field(min_length=1)
-    features: Annotated[tuple[FeatureChoice, ...], Field(strict=False)] | None = None
+    features: Features | None = None
     context_window: int | None = Field(default=None, gt=0)
     price: PriceConfig | None = None
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    quota: QuotaConfig = Field(default_factory=QuotaConfig)
+    deprecated_on: Midnight | None = None
+
+
+class SlowConfig(_Section):
+    """Fields of ``SlowOutlier``."""
+
+    factor: float | None = Field(default=None, gt=1)
+    min_requests: int | None = Field(default=None, ge=1)
+    min_models: int | None = Field(default=None, ge=2)
+    interval_s: PositiveSeconds | None = Field(default=None, alias="interval")
+    first_token: bool | None = None
+
+
+class OutageConfig(_Section):
+    """Fields of ``ProviderOutage``."""
+
+    models: int | None = Field(default=None, ge=2)
+    share: float | None = Field(default=None, gt=0, le=1)
+
+
+class MaintenanceConfig(_Section):
+    """Fields of ``CronSpans``, and whom they are for."""
+
+    cron: Cron
+    duration_s: Annotated[PositiveSeconds, Field(le=_LONGEST_S)] = Field(alias="duration")
+    zone: Zone = "UTC"
+    models: Names = ()
+    providers: Names = ()
+
+    @model_validator(mode="after")
+    def _ends(self) -> MaintenanceConfig:
+        try:
+            CronSpans(self.cron, self.duration_s, self.zone)
+        except ValueError:
+            raise RefusedError("endless_maintenance") from None
+        return self
 
 
 class DeactivationConfig(_Section):
-    """Fields of ``ConsecutiveFailures``."""
+    """Fields of ``ErrorThreshold``, and of ``RotationPolicy`` about leaving."""
 
-    threshold: int | None = Field(default=None, ge=1, alias="consecutive_failures")
+    consecutive: int | None = Field(default=None, ge=1, alias="consecutive_failures")
+    rate: ErrorRate = Field(default=None, alias="error_rate")
+    of_last: int | None = Field(default=None, ge=1, le=256)
+    min_requests: int | None = Field(default=None, ge=1)
+    within_s: PositiveSeconds | None = Field(default=None, alias="within")
+    max_ejected: Share | None = None
+    slow: SlowConfig | None = None
+    outage: OutageConfig | None = Field(default=None, alias="provider_outage")
+    maintenance: OneOrMore[MaintenanceConfig] = ()
+
+
+class ResetConfig(_Section):
+    """Fields of ``CalendarReset``."""
+
+    every: EveryChoice = "day"
+    at: TimeOfDay = "00:00"
+    zone: Zone = "UTC"
+    day: int = 1
+
+    @model_validator(mode="after")
+    def _has_the_day(self) -> ResetConfig:
+        try:
+            CalendarReset(self.every, self.at, self.zone, self.day)
+        except ValueError as error:
+            raise RefusedError("said", why=str(error)) from None
+        return self
 
 
 class RecoveryConfig(_Section):
@@ -167,8 +215,16 @@ class RecoveryConfig(_Section):
     max_s: PositiveSeconds | None = Field(default=None, alias="max_cooldown")
     slow_max_s: PositiveSeconds | None = Field(default=None, alias="slow_max_cooldown")
     multiplier: float | None = Field(default=None, ge=1)
-    jitter: float | None = Field(default=None, ge=0, le=1)
+    jitter: Share | None = None
     forget_s: PositiveSeconds | None = Field(default=None, alias="forget_after")
+    quota_resets: Annotated[ResetConfig, BeforeValidator(as_reset)] | None = None
+
+
+class BudgetConfig(_Section):
+    """Fields of ``RetryBudget``."""
+
+    share: float | None = Field(default=None, ge=0)
+    per_s: float | None = Field(default=None, ge=0, alias="per_second")
 
 
 class RetryConfig(_Section):
@@ -177,21 +233,38 @@ class RetryConfig(_Section):
     max_attempts: int | None = Field(default=None, ge=1)
     deadline_s: PositiveSeconds | None = Field(default=None, alias="deadline")
     attempt_timeout_s: PositiveSeconds | None = Field(default=None, alias="attempt_timeout")
-    backoff_s: Seconds | None = Field(default=None, alias="backoff")
+    same_model: int | None = Field(default=None, ge=1)
+    scope: ScopeChoice | None = None
+    backoff: BackoffChoice | None = None
+    base_s: Seconds | None = Field(default=None, alias="base_delay")
+    throttled_s: Seconds | None = Field(default=None, alias="throttled_delay")
+    max_backoff_s: Seconds | None = Field(default=None, alias="max_delay")
+    max_wait_s: Seconds | None = Field(default=None, alias="max_wait")
+    wait_for: Reasons = ()
+    budget: BudgetConfig = Field(default_factory=BudgetConfig)
 
 
 class PoolConfig(_Section):
-    """One pool; its key is its name."""
+    """One pool; its key is its name.
+
+    Attributes:
+        strategy: Name, or mapping with name and parameters; read by ``plugins``.
+        select: Import path of a function; read by ``plugins``.
+    """
 
     hierarchy_node: str
     allowed_providers: Names = ()
     excluded_providers: Names = ()
+    select: object = None
     model_priority: Names = ()
     provider_priority: Names = ()
-    strategy: str | None = None
+    strategy: object = None
     deactivation: DeactivationConfig = Field(default_factory=DeactivationConfig)
     recovery: RecoveryConfig = Field(default_factory=RecoveryConfig)
     retry: RetryConfig = Field(default_factory=RetryConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    quota: QuotaConfig = Field(default_factory=QuotaConfig)
+    degrade: DegradeChoices = ()
 
 
 class FaultConfig(_Section):
@@ -199,7 +272,7 @@ class FaultConfig(_Section):
 
     health: HealthChoice | None = None
     next_model: bool | None = None
-    repeat_if_alone: bool | None = None
+    repeatable: bool | None = None
 
 
 class RouterConfig(_Section):
@@ -223,6 +296,8 @@ def allowed_keys(path: tuple[str | int, ...]) -> list[str]:
     section: type[BaseModel] | None = RouterConfig
     steps = iter(path)
     for step in steps:
+        if isinstance(step, int):
+            continue
         field = _fields(section).get(str(step))
         if field is None:
             return []

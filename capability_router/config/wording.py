@@ -7,32 +7,64 @@ so that one from the environment does not come out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
+from zoneinfo import available_timezones
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from capability_router.config.document import Document, KeyPath, quoted, shown_key
-from capability_router.config.schema import RefusedError, RouterConfig, allowed_keys
+from capability_router.config.rates import likely_rate
+from capability_router.config.refusal import RefusedError
+from capability_router.config.schema import RouterConfig, allowed_keys
 from capability_router.engine.errors import nearest
 
-__all__ = ["validated"]
+__all__ = ["is_of_type", "refuse", "validated"]
 
 Limits = Mapping[str, object]
 
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
 _EXPECTED = {
     "bool_type": "true or false",
+    "date": "a date such as 2026-12-31",
     "dict_type": "a mapping (key: value)",
+    "error_rate": "a number above 0 and at most 1, or off",
     "finite_number": "a finite number",
     "float_type": "a number",
+    "import_path": "the import path of a function, such as my_package.my_module:my_function",
     "int_type": "a whole number",
+    "list_type": "a list",
+    "mapping_type": "a mapping (key: value)",
     "model_type": "a mapping (key: value)",
+    "rate_whole": "a whole amount, because only US dollars have fractions",
+    "reset": "a time, with a zone if it is not UTC, such as '00:00 America/Los_Angeles'",
+    "reset_or_mapping": (
+        "a time and a zone such as '00:00 America/Los_Angeles', or a mapping with every, at, zone"
+        " and day"
+    ),
     "secret_type": "${env:NAME}",
+    "strategy_type": "the name of a strategy, or a mapping with its name and parameters",
     "string_type": "text",
+    "time_of_day": "a time from 00:00 to 23:59, in quotes",
     "url": "a URL such as https://host/v1",
 }
 
+_NO_TEXT = {"bool_type", "dict_type", "error_rate", "float_type", "int_type", "model_type"}
+
 _SENTENCES = {
+    "endless_maintenance": (
+        "one window begins before the last has ended, again and again; write a shorter duration, or"
+        " let them begin less often"
+    ),
     "nothing": "no value is given; write one, or remove the key for its default",
+    "rate_month": "a month is no rolling window; write this under quota, which has calendar months",
+    "rate_rolling": (
+        "a quota is renewed by the calendar, each minute, hour, day, week or month; write other"
+        " windows under limits"
+    ),
+    "rate_small": "too little to count; the least is 1, and 0.000000001 of US dollars",
+    "rate_twice": "two of these have the same window; keep one",
     "url_secret": (
         "a URL must not carry a user, a password, a query or a fragment, for it is shown in logs;"
         " give the key as api_key: ${env:NAME}"
@@ -56,22 +88,64 @@ def validated(document: Document) -> RouterConfig | None:
     try:
         return RouterConfig.model_validate(document.root)
     except ValidationError as error:
-        # Only the list is kept: the exception holds the values, and nothing may chain to it.
-        errors = error.errors(include_url=False, include_input=False)
-    for details in errors:
-        _blame(document, details["loc"], details["type"], details.get("ctx", {}))
+        errors = _without_values(error)
+    _refuse_all(document, (), errors)
     return None
 
 
-def _blame(document: Document, path: KeyPath, kind: str, limits: Limits) -> None:
-    error = limits.get("error")
-    if isinstance(error, RefusedError):
-        kind, limits = error.kind, {"allowed": error.allowed}
+def is_of_type(document: Document, path: KeyPath, wanted: Any) -> bool:
+    """Check the type of the value at a path; if it is another, that is in the findings."""
+    try:
+        TypeAdapter[Any](wanted, config=_STRICT).validate_python(document.at(path))
+    except ValidationError as error:
+        errors = _without_values(error)
+    else:
+        return True
+    _refuse_all(document, path, errors)
+    return False
+
+
+def refuse(document: Document, path: KeyPath, kind: str, limits: Limits | None = None) -> None:
+    """Note what is wrong with the value at a path, in the sentence for that kind of mistake.
+
+    Args:
+        document: The document.
+        path: Where it stands.
+        kind: Name of the sentence.
+        limits: What the sentence needs to know.
+    """
     say = _ABOUT.get(kind)
     if say is not None:
-        say(document, path, limits)
+        say(document, path, limits or {})
     else:
-        document.blame(path, _sentence(document, path, kind, limits))
+        document.blame(path, _sentence(document, path, kind, limits or {}))
+
+
+def _without_values(error: ValidationError) -> list[ErrorDetails]:
+    """All that is kept of the exception: it holds the values, and nothing may chain to it."""
+    return error.errors(include_url=False, include_input=False)
+
+
+def _refuse_all(document: Document, below: KeyPath, errors: list[ErrorDetails]) -> None:
+    for details in errors:
+        path = _as_written(document, (*below, *details["loc"]))
+        refuse(document, path, *_kind(details["type"], details.get("ctx", {})))
+
+
+def _as_written(document: Document, path: KeyPath) -> KeyPath:
+    """The path without a position, where one value stands for a list of one."""
+    written: KeyPath = ()
+    for step in path:
+        if not isinstance(step, int) or isinstance(document.at(written), list):
+            written = (*written, step)
+    return written
+
+
+def _kind(kind: str, limits: Limits) -> tuple[str, Limits]:
+    error = limits.get("error")
+    if isinstance(error, RefusedError):
+        return error.kind, {"allowed": error.allowed, "why": error.why}
+    return kind, limits
 
 
 def _sentence(document: Document, path: KeyPath, kind: str, limits: Limits) -> str:
@@ -79,12 +153,13 @@ def _sentence(document: Document, path: KeyPath, kind: str, limits: Limits) -> s
     if kind in _SENTENCES:
         return _SENTENCES[kind]
     if kind in _EXPECTED:
-        note = "; what comes from the environment is text" if path in document.references else ""
+        is_text = path in document.references and kind in _NO_TEXT
+        note = "; what comes from the environment is text" if is_text else ""
         return f"expected {_EXPECTED[kind]}, found {found}{note}"
     if kind in _RANGES:
         relation, limit = _RANGES[kind]
         unit = "" if isinstance(document.at(path), (int, float)) else " s"
-        return f"must be {relation} {limits[limit]}{unit}, found {found}"
+        return f"must be {relation} {limits[limit]:.15g}{unit}, found {found}"
     return f"found {found}, which cannot be used here ({kind})"
 
 
@@ -124,6 +199,21 @@ def _empty_list(document: Document, path: KeyPath, _: Limits) -> None:
     document.blame(path, "expected at least one name, found an empty list")
 
 
+def _rate(document: Document, path: KeyPath, limits: Limits) -> None:
+    windows = cast("list[str]", limits["allowed"])
+    message = f"expected AMOUNT/WINDOW such as 30/minute, found {document.found(path)}"
+    known = f"the amount is plain digits, the window one of {', '.join(windows)}{limits['why']}"
+    document.blame(path, f"{message}; {known}", likely_rate(document.at(path), windows))
+
+
+def _zone(document: Document, path: KeyPath, _: Limits) -> None:
+    name = str(document.at(path)).rpartition(" ")[2]
+    near = nearest(name, sorted(available_timezones()), most=1)
+    message = "expected a time zone by its IANA name, such as America/Los_Angeles, found"
+    remedy = "on Windows they come with: pip install 'capability-router[schedules]'"
+    document.blame(path, f"{message} {document.found(path)}; {remedy}", near[0] if near else None)
+
+
 def _secret(document: Document, path: KeyPath, _: Limits) -> None:
     held = (
         f"what {document.written(path)} stands for has a blank, a line break or another character"
@@ -136,8 +226,14 @@ _ABOUT: Mapping[str, Callable[[Document, KeyPath, Limits], None]] = {
     "duration_type": _duration,
     "extra_forbidden": _unknown_key,
     "missing": _missing_key,
+    "said": lambda document, path, limits: document.blame(path, str(limits["why"])),
+    "rate": _rate,
     "secret_characters": _secret,
     "string_too_short": lambda document, path, _: document.blame(path, "the text is empty"),
     "too_short": _empty_list,
     "tuple_type": _list,
+    "unusable": lambda document, path, limits: document.blame(
+        path, f"{document.found(path)} {limits['why']}"
+    ),
+    "zone": _zone,
 }

@@ -15,6 +15,7 @@ from capability_router.engine.lease import Lease
 from capability_router.engine.model import Model
 from capability_router.engine.outcome import Attempt, Failure, FailureKind, Outcome, Usage
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.retry import RepeatScope
 from capability_router.engine.router import Router
 from capability_router.engine.timing import Deadline
 
@@ -63,6 +64,8 @@ class Stop:
 
 Step = Try | Wait | Stop
 
+_SHORTEST_WAIT_S = 0.05
+
 
 class Call:
     """The plan of one request. Not for use by two threads at once.
@@ -96,9 +99,12 @@ class Call:
         self._pool: str | None = None
         self._granted_s = inf
         self._last: Failure | None = None
-        self._repeated = False
-        self._repeat_next = False
+        self._again: str | None = None
+        self._try_anyone = False
+        self._patience_s = self._retry.max_wait_s
+        self._first_token_s: float | None = None
         self._panic = False
+        self._degraded_to: str | None = None
         self._ended = False
 
     @property
@@ -132,23 +138,35 @@ class Call:
             return self._stop(self._exhausted("the deadline has passed"))
         if len(self._attempts) >= self._retry.max_attempts:
             return self._stop(self._exhausted(f"max_attempts is {self._retry.max_attempts}"))
+        if self._retry.scope is RepeatScope.FIRST and self._again is None:
+            pause_s = self._pause_before_repeat_s()
+            if pause_s is not None:
+                return Wait(pause_s)
         try:
             self._lease = self._select()
         except NoAvailableModelError as nobody:
             return self._without_candidate(nobody)
-        self._panic = self._panic or self._lease.pick.panic
+        self._panic = self._panic or self._lease.panic
+        if self._lease.degraded:
+            self._degraded_to = self._lease.node
         return Try(self._lease, self._timeout_s())
+
+    def first_token(self) -> None:
+        """Note that a stream has brought its first text, tool call or reasoning."""
+        if self._lease is not None and self._first_token_s is None:
+            self._first_token_s = max(0.0, self._now() - self._lease.started_at)
 
     def succeeded(self, usage: Usage | None = None) -> None:
         """Report a complete answer; the call has ended."""
         lease = self._close(None)
-        self._router.report(lease, Outcome.success(usage))
+        outcome = Outcome(usage=usage or Usage(), first_token_s=self._first_token_s)
+        self._router.report(lease, outcome)
         self._end(lease)
 
     def failed(self, failure: Failure) -> None:
         """Report that the attempt gave no answer; ``next`` says what follows."""
         lease = self._close(failure)
-        self._last = failure
+        self._last, self._first_token_s = failure, None
         self._tried[lease.model.id] = None
         if failure.kind is FailureKind.CONTEXT_OVERFLOW:
             self._ask_for_more_than(lease.model.context_window)
@@ -169,28 +187,74 @@ class Call:
         self._end(None)
 
     def _select(self) -> Lease:
-        """Prefer whoever came back during the pause to repeating the model that was alone."""
-        repeat, self._repeat_next = self._repeat_next, False
+        again, self._again = self._again, None
+        if again is not None and self._retry.scope is RepeatScope.FIRST:
+            lease = self._router.select_model(again, self._request)
+            if lease is not None:
+                return lease
+        anyone, self._try_anyone = self._try_anyone, False
         try:
+            # Whoever came back during the pause goes before the model that was alone.
             return self._router.select(self._request, self._tried)
         except NoAvailableModelError:
-            if not repeat:
+            if not (again or anyone):
                 raise
             return self._router.select(self._request)
 
     def _without_candidate(self, nobody: NoAvailableModelError) -> Step:
-        """Repeat the only model there is once, where that may help; else give up."""
+        """Repeat the only model there is, or wait for one to come back, or give up."""
         last = self._last
+        if last is not None and last.kind is FailureKind.CONTEXT_OVERFLOW:
+            return self._stop(last.error or self._exhausted("no larger model", nobody))
+        if len(self._tried) == 1 and self._retry.scope is RepeatScope.ALONE:
+            pause_s = self._pause_before_repeat_s()
+            if pause_s is not None:
+                return Wait(pause_s)
+        if (wait_s := self._wait_for_return_s()) is not None:
+            return Wait(wait_s)
         if last is None:
             return self._stop(nobody)
-        if last.kind is FailureKind.CONTEXT_OVERFLOW:
-            return self._stop(last.error or self._exhausted("no larger model", nobody))
-        alone = len(self._tried) == 1 and not self._repeated
-        if not (alone and self._router.rule(last.kind).repeat_if_alone):
-            return self._stop(self._exhausted("no other model is left", nobody))
-        self._repeated = self._repeat_next = True
-        pause_s = self._retry.pause_s(0, self._router.world.rng)
-        return Wait(min(pause_s, self._deadline.left(self._now())))
+        return self._stop(self._exhausted("no other model is left", nobody))
+
+    def _pause_before_repeat_s(self) -> float | None:
+        """Work out whether the model that failed last is asked again, and after which pause."""
+        last, retry = self._last, self._retry
+        if last is None or not self._is_repeatable(last):
+            return None
+        model = self._attempts[-1].model
+        so_far = sum(attempt.model == model for attempt in self._attempts)
+        pause_s = retry.pause_s(so_far - 1, last, self._router.world.rng)
+        if so_far >= retry.same_model or pause_s is None:
+            return None
+        # A pause that ends with the deadline would only keep the caller waiting.
+        stated_s = last.retry_after_s or 0.0
+        if stated_s > self._patience_s or pause_s >= self._deadline.left(self._now()):
+            return None
+        if not self._router.may_repeat(self._request):
+            return None
+        self._patience_s -= stated_s
+        self._again = model
+        return pause_s
+
+    def _is_repeatable(self, failure: Failure) -> bool:
+        if failure.kind is FailureKind.RATE_LIMITED:
+            return failure.retry_after_s is not None and self._retry.max_wait_s > 0
+        return self._router.rule(failure.kind).repeatable
+
+    def _wait_for_return_s(self) -> float | None:
+        """Work out how long to wait for the first model that comes back; None not to wait."""
+        if self._patience_s <= 0:
+            return None
+        wait_s = self._router.wait_s(self._request)
+        if wait_s is None or wait_s > self._patience_s:
+            return None
+        # Never quite at once: whoever is due may be on trial for somebody else.
+        wait_s = max(wait_s, _SHORTEST_WAIT_S)
+        if wait_s >= self._deadline.left(self._now()):
+            return None
+        self._patience_s -= wait_s
+        self._try_anyone = True
+        return wait_s
 
     def _timeout_s(self) -> float:
         left = self._deadline.left(self._now())
@@ -256,6 +320,7 @@ class Call:
                 pool=self._pool,
                 attempts=tuple(self._attempts),
                 panic=self._panic,
+                degraded_to=self._degraded_to,
             )
         )
 

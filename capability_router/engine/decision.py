@@ -20,6 +20,8 @@ class Decision:
         pool: Name of the pool that the last model was picked from; None if there was none.
         attempts: Everything that was tried, oldest first.
         panic: True if a model was tried before its time because nothing else was left.
+        degraded_to: Full path of the related node whose model served or was tried last, where no
+            pool of the capability had one; None if it never came to that.
     """
 
     capability: str
@@ -28,10 +30,12 @@ class Decision:
     pool: str | None
     attempts: tuple[Attempt, ...]
     panic: bool = False
+    degraded_to: str | None = None
 
     def __str__(self) -> str:
         steps = "; ".join(str(attempt) for attempt in self.attempts) or "nothing was tried"
-        return f"{self.capability} -> {self.served_by or 'nobody'} ({steps})"
+        instead = f", as {self.degraded_to}" if self.degraded_to else ""
+        return f"{self.capability} -> {self.served_by or 'nobody'}{instead} ({steps})"
 
     def as_dict(self) -> dict[str, object]:
         """Return the record as JSON-ready values."""
@@ -41,4 +45,5 @@ class Decision:
             "pool": self.pool,
             "attempts": [attempt.as_dict() for attempt in self.attempts],
             "panic": self.panic,
+            "degraded_to": self.degraded_to,
         }

@@ -23,6 +23,9 @@ class EventType(StrEnum):
     PROBE_FAILED = "probe_failed"
     PROBE_RETURNED = "probe_returned"
     STANDBY_EXTENDED = "standby_extended"
+    MODEL_SPARED = "model_spared"
+    POOL_CLOSED = "pool_closed"
+    POOL_OPENED = "pool_opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class RoutingEvent:
     Attributes:
         type: What happened.
         pool: Name of the pool.
-        model: Id of the model.
+        model: Id of the model; empty where the event is about the pool as a whole.
         at: Monotonic seconds of the router's clock.
         reason: Why, for instance ``error_threshold`` or ``manual``; empty if there is none.
         until: Monotonic seconds of the next trial, for a deactivation; None if it stays until

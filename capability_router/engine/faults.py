@@ -37,16 +37,16 @@ class FaultRule:
     Attributes:
         health: What the failure says about the model.
         next_model: True if another model may be tried; False re-raises the provider's error.
-        repeat_if_alone: True if the same model is tried once more when no other is left.
+        repeatable: True if the same model may be asked again, as the pool's ``RetryPolicy`` says.
     """
 
     health: Health
     next_model: bool = True
-    repeat_if_alone: bool = False
+    repeatable: bool = False
 
 
 _STOP = FaultRule(Health.UNTOUCHED, next_model=False)
-_TRANSIENT = FaultRule(Health.COUNTS, repeat_if_alone=True)
+_TRANSIENT = FaultRule(Health.COUNTS, repeatable=True)
 
 FAULT_TABLE: Mapping[FailureKind, FaultRule] = MappingProxyType(
     {
@@ -93,7 +93,8 @@ _POLICY = re.compile(
     re.IGNORECASE,
 )
 _QUOTA = re.compile(
-    r"insufficient_quota|exceeded your current quota|quota exhausted|credit balance|regain access",
+    r"insufficient_quota|exceeded your current quota|quota exhausted|credit balance|regain access"
+    r"|spend_limit_(?:exceeded|reached)",
     re.IGNORECASE,
 )
 _NO_ACCESS = re.compile(r"model_not_found|access to (the |this )?model", re.IGNORECASE)
@@ -101,6 +102,8 @@ _FLAGGED = re.compile(r"flagged|moderation", re.IGNORECASE)
 _RETRY_IN = re.compile(
     r"(?:retry|try again) in (\d+(?:\.\d+)?) ?(ms|s|sec|seconds)\b", re.IGNORECASE
 )
+# What ends when a limit is renewed; a bad key, for instance, stays bad.
+_LIMITS = frozenset({FailureKind.BILLING, FailureKind.QUOTA_EXHAUSTED, FailureKind.RATE_LIMITED})
 _MESSAGE_LIMIT = 300
 
 
@@ -109,6 +112,7 @@ def classify(
     text: str = "",
     *,
     retry_after_s: float | None = None,
+    resets_after_s: float | None = None,
     error: BaseException | None = None,
 ) -> Failure:
     """Name a failed response by its status, then by its error code and wording.
@@ -117,6 +121,8 @@ def classify(
         status: HTTP status; None if there was no response at all.
         text: Error code and message together, as the provider wrote them.
         retry_after_s: Seconds the provider asked to wait in a header; None reads the text.
+        resets_after_s: Seconds until the limit that was hit is renewed, where that was stated. It
+            is the wait if a limit was hit and no other is known, and says nothing about the kind.
         error: The exception to keep with the failure.
 
     Returns:
@@ -126,6 +132,8 @@ def classify(
     if retry_after_s is None:
         retry_after_s = _stated_wait_s(text)
     kind = _kind(status, text, retry_after_s)
+    if retry_after_s is None and kind in _LIMITS:
+        retry_after_s = resets_after_s
     return Failure(kind, status, retry_after_s, text[:_MESSAGE_LIMIT], error)
 
 

@@ -5,8 +5,8 @@ Knows facts of models and places of the tree, not who is active.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from capability_router.engine.model import Model
 from capability_router.engine.tree import CapabilityTree
@@ -23,21 +23,35 @@ class PoolPreferences:
         excluded_providers: Providers not to take; wins over ``allowed_providers``.
         model_priority: Ids of models, best first; those not named come after.
         provider_priority: Ids of providers, best first, among models of equal priority.
+        select: Whether to take a model that all else admits; None takes each. It is asked when a
+            model or the pool is new, and again by ``router.refresh``.
     """
 
     allowed_providers: Sequence[str] = ()
     excluded_providers: Sequence[str] = ()
     model_priority: Sequence[str] = ()
     provider_priority: Sequence[str] = ()
+    select: Callable[[Model], bool] | None = None
+    _models: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    _providers: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_models", _places(self.model_priority))
+        object.__setattr__(self, "_providers", _places(self.provider_priority))
 
     def admits(self, model: Model) -> bool:
-        """Return whether the pool takes models of this provider."""
+        """Return whether the pool takes this model, wherever it registered."""
         allowed = not self.allowed_providers or model.provider in self.allowed_providers
-        return allowed and model.provider not in self.excluded_providers
+        if not allowed or model.provider in self.excluded_providers:
+            return False
+        return self.select is None or bool(self.select(model))
 
     def rank(self, model: Model) -> tuple[int, int]:
         """Return the model's place in the two lists; low is first."""
-        return _place(model.id, self.model_priority), _place(model.provider, self.provider_priority)
+        return (
+            self._models.get(model.id, len(self._models)),
+            self._providers.get(model.provider, len(self._providers)),
+        )
 
 
 def places_of(model: Model, tree: CapabilityTree) -> frozenset[str]:
@@ -46,10 +60,9 @@ def places_of(model: Model, tree: CapabilityTree) -> frozenset[str]:
     Raises:
         KeyError: If one of its capabilities is no node of the tree.
     """
-    at = [tree.resolve(capability) for capability in model.capabilities]
-    above = [node for place in at for node in tree.get_ancestors(place.path)]
-    return frozenset(node.path for node in (*at, *above))
+    return tree.places(model.capabilities)
 
 
-def _place(name: str, order: Sequence[str]) -> int:
-    return order.index(name) if name in order else len(order)
+def _places(order: Sequence[str]) -> Mapping[str, int]:
+    """The first place of each name, for a list may be long."""
+    return {name: place for place, name in reversed(list(enumerate(order)))}

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from capability_router.engine.feature import features_of
+from capability_router.engine.limits import Limit
 from capability_router.engine.request import CompletionRequest
 
 __all__ = ["Model", "Price", "Provider", "Secret"]
@@ -65,12 +66,14 @@ class Provider:
         base_url: Root of the API, ending before ``/chat/completions``; None for the vendor's own.
         api_key: Credential; None for none where ``base_url`` is given, and otherwise for the
             client library's environment variable.
+        limits: What may be used of all of its models together.
     """
 
     id: str
     vendor: str = ""
     base_url: str | None = None
     api_key: Secret | None = field(default=None, repr=False)
+    limits: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.vendor:
@@ -90,6 +93,8 @@ class Model:
             refused for it.
         context_window: Tokens of input and output together, > 0; None if not known.
         price: Cost; None if not known.
+        limits: What may be used of it.
+        deprecated_at: Seconds since 1970 UTC from which it takes no new requests; None for never.
 
     Raises:
         ValueError: If there is no capability, or a feature does not exist.
@@ -102,6 +107,8 @@ class Model:
     features: frozenset[str] | None = None
     context_window: int | None = None
     price: Price | None = None
+    limits: tuple[Limit, ...] = ()
+    deprecated_at: float | None = None
 
     def __post_init__(self) -> None:
         prefix, _, rest = self.id.partition("/")

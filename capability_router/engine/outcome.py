@@ -75,11 +75,14 @@ class Outcome:
         failure: Why there is no answer; None for an answer.
         usage: Tokens of the answer.
         latency_s: Seconds from start to end, >= 0; None lets the router take the lease's age.
+        first_token_s: Seconds from start to the first chunk that brought something, >= 0; None if
+            the answer was not streamed.
     """
 
     failure: Failure | None = None
     usage: Usage = Usage()
     latency_s: float | None = None
+    first_token_s: float | None = None
 
     @classmethod
     def success(cls, usage: Usage | None = None) -> Outcome:

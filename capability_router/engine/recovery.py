@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
-from random import Random
 from types import MappingProxyType
 from typing import Protocol
 
-from capability_router.engine.deactivation import Reason
-from capability_router.engine.outcome import Failure, FailureKind
+from capability_router.engine.outcome import Failure
+from capability_router.engine.reason import ERRORS, Reason
+from capability_router.engine.state import SLOW_KINDS
+from capability_router.engine.timing import Schedule, World
 
 __all__ = ["REASON_COOLDOWNS", "Cooldown", "RecoveryPolicy"]
 
@@ -28,20 +29,18 @@ Where the provider states no time: a key, an account or a model name is mended b
 trying more often than once a minute, or once in ten for a vanished model, only adds noise.
 """
 
-_SLOW = (FailureKind.TIMEOUT, FailureKind.STALLED)
-
 
 class RecoveryPolicy(Protocol):
     """Decides how long a model stays away, and how fast its record fades."""
 
-    def standby_s(self, reason: str, failure: Failure | None, step: int, rng: Random) -> float:
+    def standby_s(self, reason: str, failure: Failure | None, step: int, world: World) -> float:
         """Return the seconds until the next trial; ``inf`` if only a person brings it back.
 
         Args:
             reason: Why the model leaves.
-            failure: What happened; None if a person sent it away.
+            failure: What happened; None if it was no failure, for instance a person's order.
             step: Growth steps so far, >= 0.
-            rng: Source of jitter.
+            world: Source of jitter, and of the date for what resets by the calendar.
         """
         ...
 
@@ -69,6 +68,9 @@ class Cooldown:
         forget_s: Seconds in service after which one step is forgotten, > 0. Default 10, Envoy's
             outlier interval.
         reason_cooldowns: First and longest standby in seconds by reason, before all others.
+        quota_resets: When the provider's quotas begin anew, for instance at midnight Pacific: a
+            quota that it calls used up without saying until when is taken to last until then.
+            None falls back to ``reason_cooldowns``.
     """
 
     initial_s: float = 2.0
@@ -80,6 +82,7 @@ class Cooldown:
     reason_cooldowns: Mapping[str, tuple[float, float]] = field(
         default_factory=lambda: REASON_COOLDOWNS
     )
+    quota_resets: Schedule | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.initial_s <= self.max_s:
@@ -92,16 +95,19 @@ class Cooldown:
                 f" 0 and 1, and forget_s {self.forget_s} above 0"
             )
 
-    def standby_s(self, reason: str, failure: Failure | None, step: int, rng: Random) -> float:
+    def standby_s(self, reason: str, failure: Failure | None, step: int, world: World) -> float:
         """Return the seconds until the next trial; ``inf`` if only a person brings it back."""
         if failure is not None and failure.retry_after_s is not None:
             return failure.retry_after_s
+        if reason == Reason.QUOTA_EXHAUSTED and self.quota_resets is not None:
+            wall = world.clock.wall()
+            return max(0.0, self.quota_resets.next_after(wall) - wall)
         first, longest = self._range(reason, failure)
         if first == inf:
             return inf
         # The exponent is bounded: a float overflows beyond it, long after any cap is reached.
         grown = min(longest, first * self.multiplier ** min(step, 64))
-        return grown * (1 + self.jitter * rng.random())
+        return grown * (1 + self.jitter * world.rng.random())
 
     def steps_left(self, step: int, healthy_s: float) -> int:
         """Return the growth steps that remain after some seconds in service."""
@@ -110,7 +116,7 @@ class Cooldown:
     def _range(self, reason: str, failure: Failure | None) -> tuple[float, float]:
         if reason in self.reason_cooldowns:
             return self.reason_cooldowns[reason]
-        if reason not in (Reason.ERROR_THRESHOLD, Reason.RATE_LIMITED):
+        if reason not in ERRORS and reason != Reason.RATE_LIMITED:
             return inf, inf
-        slow = failure is not None and failure.kind in _SLOW
+        slow = failure is not None and failure.kind in SLOW_KINDS
         return self.initial_s, max(self.max_s, self.slow_max_s) if slow else self.max_s

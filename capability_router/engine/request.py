@@ -23,6 +23,8 @@ class CompletionRequest:
         deadline_s: Seconds after which no attempt starts, > 0; None for the pool's own.
         timeout_s: Seconds that the caller gives each attempt, > 0; None for the pool's own. A
             shorter one than the pool's is not held against a model that does not make it.
+        session: What belongs together, for instance a conversation: the strategy
+            ``session-sticky`` keeps it with one model. None for nothing.
 
     Raises:
         ValueError: If a required feature does not exist, or a number of tokens is negative.
@@ -35,6 +37,7 @@ class CompletionRequest:
     pool: str | None = None
     deadline_s: float | None = None
     timeout_s: float | None = None
+    session: str | None = None
 
     def __post_init__(self) -> None:
         if self.requires:

@@ -1,118 +1,23 @@
 """The members of one pool and their standing: active, on standby, or on trial.
 
-Each method is one transition and returns the events that tell of it. Knows no request and no
-policy on when to leave; it is told who leaves and until when.
+Each method is one transition and tells of it by an event. Knows no request and no policy on when
+to leave; it is told who leaves and until when.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from math import inf
 
-from capability_router.engine.deactivation import Reason
 from capability_router.engine.events import EventType, RoutingEvent
-from capability_router.engine.model import Model
-from capability_router.engine.request import CompletionRequest
-from capability_router.engine.selection import Rank, SelectionStrategy
-from capability_router.engine.state import ModelState
+from capability_router.engine.lanes import Lanes
+from capability_router.engine.limits import Meter
+from capability_router.engine.member import Member, Order, Standby
+from capability_router.engine.reason import ERRORS
 
-__all__ = ["Member", "Order", "Pick", "Roster", "Standby"]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """The order that a model goes to standby.
-
-    Attributes:
-        reason: Why.
-        until: Monotonic seconds from which it may be tried; ``inf`` if only by hand.
-        whole_provider: True if it concerns every model of the provider.
-    """
-
-    reason: str
-    until: float
-    whole_provider: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Standby:
-    """Why and until when a member is excluded.
-
-    Attributes:
-        order: The order that holds longest of those given.
-        since: Monotonic seconds when it left.
-        on_trial: True while its probe is in flight.
-        place: Its place among those that wait for a trial; None if it does not wait.
-    """
-
-    order: Order
-    since: float
-    on_trial: bool = False
-    place: tuple[float, int, str] | None = None
-
-    def describe(self, now: float) -> str:
-        """Return the reason with the time left, for people."""
-        if self.on_trial:
-            return f"{self.order.reason}, probe in flight"
-        if self.order.until == inf:
-            return f"{self.order.reason}, until recovered by hand"
-        return f"{self.order.reason}, {max(0.0, self.order.until - now):.1f} s left"
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    """A model as one pool sees it.
-
-    Attributes:
-        model: The model.
-        state: Its counters, shared with its other pools.
-        rank: Its place in the pool's order.
-        places: Every node it serves: where it registered and all above.
-        active_since: Monotonic seconds when it last became active.
-        standby: Why it is excluded; None while it is active.
-        step: Growth steps of its next standby.
-    """
-
-    model: Model
-    state: ModelState
-    rank: Rank
-    places: frozenset[str]
-    active_since: float
-    standby: Standby | None = None
-    step: int = 0
-
-    def serves(self, request: CompletionRequest, node: str) -> bool:
-        """Return whether it is at or under a node and meets a request, active or not."""
-        return node in self.places and self.model.lacks(request) is None
-
-    def obstacle(
-        self, request: CompletionRequest, tried: Collection[str], now: float
-    ) -> str | None:
-        """Say why this member cannot serve a request now; None if it can."""
-        lack = self.model.lacks(request)
-        if lack is None and self.model.id in tried:
-            lack = "tried in this call"
-        return lack or (self.standby.describe(now) if self.standby else None)
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """A model handed out for one attempt.
-
-    Attributes:
-        model: The model.
-        trial: The standby that this attempt puts to the test; None for an active model.
-        panic: True if it was tried before its time because nothing else was left.
-    """
-
-    model: Model
-    trial: Standby | None = None
-    panic: bool = False
-
-
-Events = list[RoutingEvent]
+__all__ = ["Roster"]
 
 
 class Roster:
@@ -120,98 +25,151 @@ class Roster:
 
     Args:
         pool: Name of the pool, for the events.
-        strategy: Is told of every model that becomes active or stops being so.
+        lanes: Are told of every model that becomes active or stops being so.
+        outbox: Takes the events, to be handed out when the step is over.
+
+    Attributes:
+        members: Every member by the id of its model, in the order they joined.
+        standby: Those that are excluded, in the order they left.
+        spared: Monotonic seconds until which an active member that should have left serves only
+            if nobody else can, by the id of its model.
+        next_at: Monotonic seconds of the first return or trial; ``inf`` if nobody waits.
+        ejected: How many are on standby for errors.
+        transitions: Deactivations and recoveries so far.
     """
 
-    def __init__(self, pool: str, strategy: SelectionStrategy) -> None:
+    def __init__(self, pool: str, lanes: Lanes, outbox: list[RoutingEvent]) -> None:
         self._pool = pool
-        self._strategy = strategy
+        self._lanes = lanes
+        self._outbox = outbox
         self.members: dict[str, Member] = {}
         self.standby: dict[str, Member] = {}
+        self.spared: dict[str, float] = {}
         # Standby members in the order of their next trial; those that only a person brings back,
         # and those on trial, are not in it.
         self._waiting: list[tuple[float, int, str]] = []
+        self.next_at = inf
+        self.ejected = 0
         self.transitions = 0
 
-    def join(self, member: Member) -> Events:
+    def join(self, member: Member) -> None:
         """Take a new member in as active."""
         self.members[member.model.id] = member
-        self._strategy.admit(member.model, member.rank)
-        return [self._event(EventType.MODEL_ADDED, member, member.active_since)]
+        self.order_anew(member)
+        self._tell(EventType.MODEL_ADDED, member, member.active_since)
 
-    def leave(self, member: Member, now: float) -> Events:
+    def leave(self, member: Member, now: float) -> None:
         """Drop a member, whatever its standing."""
         del self.members[member.model.id]
-        if self.standby.pop(member.model.id, None) is None:
-            self._strategy.withdraw(member.model)
-        else:
-            self._stop_waiting(member)
-        return [self._event(EventType.MODEL_REMOVED, member, now)]
-
-    def send_away(self, member: Member, order: Order, now: float) -> Events:
-        """Move a member to standby; one that is there takes the order if it holds longer."""
+        self.spared.pop(member.model.id, None)
+        self.take_out(member)
         if member.standby is not None:
-            return self._extend(member, member.standby, order, now)
-        member.standby = Standby(order, since=now)
+            self._end_standby(member, member.standby)
+        self._tell(EventType.MODEL_REMOVED, member, now)
+
+    def take_out(self, member: Member) -> None:
+        """Take a member out of the order of service, for instance because its facts change."""
+        if member.standby is None:
+            self._lanes.withdraw(member)
+        self._lanes.leave(member)
+
+    def order_anew(self, member: Member) -> None:
+        """Find a member's place in the order of service."""
+        self._lanes.join(member)
+        if member.standby is None:
+            self._lanes.admit(member)
+
+    def send_away(self, member: Member, order: Order, now: float, *, ejected: bool = False) -> None:
+        """Move a member to standby; one that is there takes the order if it holds longer.
+
+        Args:
+            member: Who leaves.
+            order: Why and until when.
+            now: Monotonic seconds.
+            ejected: True if it is our own conclusion, and counts as such.
+        """
+        if member.standby is not None:
+            self._extend(member, member.standby, order, now)
+            return
+        member.standby = Standby(order, now, ejected)
+        self.ejected += member.standby.ejected
         self.standby[member.model.id] = member
-        self._strategy.withdraw(member.model)
+        self.spared.pop(member.model.id, None)
+        self._lanes.withdraw(member)
         self._wait(member)
         self.transitions += 1
-        return [self._event(EventType.MODEL_DEACTIVATED, member, now)]
+        self._tell(EventType.MODEL_DEACTIVATED, member, now)
 
-    def activate(self, member: Member, now: float) -> Events:
+    def spare(self, member: Member, order: Order, now: float) -> None:
+        """Keep a member that should leave: until its time has come, it serves last."""
+        model_id = member.model.id
+        if model_id not in self.spared:
+            told = (EventType.MODEL_SPARED, self._pool, model_id, now, order.reason, order.until)
+            self._outbox.append(RoutingEvent(*told))
+        self.spared[model_id] = order.until
+
+    def activate(self, member: Member, now: float) -> None:
         """Move a member back to active; one that is active stays so."""
         if member.standby is None:
-            return []
+            return
         reason = member.standby.order.reason
-        self._stop_waiting(member)
-        del self.standby[member.model.id]
-        member.standby, member.active_since = None, now
-        self._strategy.admit(member.model, member.rank)
+        self._end_standby(member, member.standby)
+        member.standby, member.active_since, member.recovered_at = None, now, now
+        member.served_before = member.state.successes
+        self._lanes.admit(member)
         self.transitions += 1
-        return [self._event(EventType.MODEL_ACTIVATED, member, now, reason)]
+        self._tell(EventType.MODEL_ACTIVATED, member, now, reason)
 
-    def start_trial(self, member: Member, now: float) -> Events:
+    def start_trial(self, member: Member, now: float) -> Standby:
         """Put a standby member on trial: no other request gets it until the trial has ended."""
         standby = _standby_of(member)
-        self._stop_waiting(member)
+        self._stop_waiting(standby)
         standby.on_trial = True
-        return [self._event(EventType.PROBE_STARTED, member, now)]
+        self._tell(EventType.PROBE_STARTED, member, now)
+        return standby
 
-    def fail_trial(self, member: Member, order: Order, now: float) -> Events:
+    def fail_trial(self, member: Member, order: Order, now: float) -> None:
         """End a trial with a failure: the member waits again, as ordered."""
         standby = _standby_of(member)
         standby.on_trial = False
         # A person may have sent it away during the trial, or the trial was before its time.
         if order.until > standby.order.until:
-            standby.order = order
+            self._replace(standby, order)
         self._wait(member)
-        return [self._event(EventType.PROBE_FAILED, member, now)]
+        self._tell(EventType.PROBE_FAILED, member, now)
 
-    def return_trial(self, member: Member, now: float, *, failed: bool = False) -> Events:
+    def return_trial(self, member: Member, now: float, *, failed: bool = False) -> None:
         """End a trial that showed nothing new: the member waits as it did before."""
         _standby_of(member).on_trial = False
         self._wait(member)
-        told = EventType.PROBE_FAILED if failed else EventType.PROBE_RETURNED
-        return [self._event(told, member, now)]
+        self._tell(EventType.PROBE_FAILED if failed else EventType.PROBE_RETURNED, member, now)
+
+    def bring_back(self, now: float) -> None:
+        """Activate the members that left for a time only, and whose time has come."""
+        back = [m for m in self._due(now) if not _standby_of(m).order.probe]
+        for member in back:
+            self.activate(member, now)
 
     def due(self, now: float) -> Iterator[Member]:
         """Iterate over the members whose trial is due, longest due first."""
-        for until, _, model_id in self._waiting:
-            if until > now:
-                return
-            yield self.members[model_id]
+        return (m for m in self._due(now) if _standby_of(m).order.probe)
 
-    def earliest(self, fits: Callable[[Model], bool]) -> Member | None:
-        """Return the fitting member that comes back first of those ejected for errors.
+    def early(self) -> Iterator[Member]:
+        """Iterate over the members ejected for errors that wait, first due first.
 
         Where a provider or a person has stated a time, trying earlier would only do harm.
         """
-        for *_, model_id in self._waiting:
-            member = self.members[model_id]
-            if _standby_of(member).order.reason == Reason.ERROR_THRESHOLD and fits(member.model):
-                return member
-        return None
+        waiting = (self.members[model_id] for *_, model_id in self._waiting)
+        return (m for m in waiting if _standby_of(m).order.reason in ERRORS)
+
+    def waiting(self) -> Iterator[tuple[float, Member]]:
+        """Iterate over the monotonic seconds of each return or trial, with the member."""
+        return ((until, self.members[model_id]) for until, _, model_id in self._waiting)
+
+    def ejected_members(self) -> list[tuple[Member, Standby]]:
+        """Return the members that are on standby for errors."""
+        standby = ((member, _standby_of(member)) for member in self.standby.values())
+        return [(member, why) for member, why in standby if why.ejected]
 
     def gone_with(self, provider: str) -> list[Member]:
         """Return the members that left because their whole provider did."""
@@ -221,19 +179,45 @@ class Roster:
             if member.model.provider == provider and _standby_of(member).order.whole_provider
         ]
 
-    def next_trial(self, fits: Callable[[Member], bool]) -> float | None:
-        """Return the monotonic seconds of the first trial of a member that fits; None for never."""
-        waiting = ((until, self.members[model_id]) for until, _, model_id in self._waiting)
-        return next((until for until, member in waiting if fits(member)), None)
+    def gone_for(self, meter: Meter) -> list[Member]:
+        """Return the members that left because a limit was used up."""
+        return [m for m in self.standby.values() if _standby_of(m).order.meter is meter]
 
-    def _extend(self, member: Member, standby: Standby, order: Order, now: float) -> Events:
+    def avoiding(self, tried: Collection[str], now: float) -> Collection[str]:
+        """Return the models not to take while there is another: tried, or spared for now."""
+        for model_id, until in list(self.spared.items()):
+            # Its time has come, or it has answered since.
+            if until <= now or not self.members[model_id].state.consecutive_failures:
+                del self.spared[model_id]
+        return {**dict.fromkeys(tried), **dict.fromkeys(self.spared)} if self.spared else tried
+
+    def _due(self, now: float) -> Iterator[Member]:
+        for until, _, model_id in self._waiting:
+            if until > now:
+                return
+            yield self.members[model_id]
+
+    def _extend(self, member: Member, standby: Standby, order: Order, now: float) -> None:
         if order.until <= standby.order.until:
-            return []
-        self._stop_waiting(member)
-        standby.order = order
+            return
+        self._stop_waiting(standby)
+        # What had to prove itself before has to do so after a pause for another reason as well.
+        self._replace(standby, replace(order, probe=order.probe or standby.order.probe))
         if not standby.on_trial:
             self._wait(member)
-        return [self._event(EventType.STANDBY_EXTENDED, member, now)]
+        self._tell(EventType.STANDBY_EXTENDED, member, now)
+
+    def _replace(self, standby: Standby, order: Order) -> None:
+        """Give a member another order; sent away for another reason, it is ejected no more."""
+        standby.order = order
+        if standby.ejected and order.reason not in ERRORS:
+            standby.ejected = False
+            self.ejected -= 1
+
+    def _end_standby(self, member: Member, standby: Standby) -> None:
+        self._stop_waiting(standby)
+        self.ejected -= standby.ejected
+        del self.standby[member.model.id]
 
     def _wait(self, member: Member) -> None:
         standby = _standby_of(member)
@@ -242,20 +226,21 @@ class Roster:
             # one that always fails must not keep the others from showing that they do not.
             standby.place = (standby.order.until, member.step, member.model.id)
             insort(self._waiting, standby.place)
+            self.next_at = self._waiting[0][0]
 
-    def _stop_waiting(self, member: Member) -> None:
-        standby = _standby_of(member)
+    def _stop_waiting(self, standby: Standby) -> None:
         if standby.place is not None:
             del self._waiting[bisect_left(self._waiting, standby.place)]
             standby.place = None
+            self.next_at = self._waiting[0][0] if self._waiting else inf
 
-    def _event(
-        self, event_type: EventType, member: Member, now: float, reason: str = ""
-    ) -> RoutingEvent:
+    def _tell(self, event_type: EventType, member: Member, now: float, reason: str = "") -> None:
         order = member.standby.order if member.standby else None
         until = order.until if order and order.until < inf else None
         reason = order.reason if order else reason
-        return RoutingEvent(event_type, self._pool, member.model.id, now, reason, until)
+        self._outbox.append(
+            RoutingEvent(event_type, self._pool, member.model.id, now, reason, until)
+        )
 
 
 def _standby_of(member: Member) -> Standby:

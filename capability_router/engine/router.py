@@ -1,40 +1,32 @@
-"""All pools together: from a request to a lease, and from an outcome to every pool it concerns.
+"""The router of the engine: its models and pools, as they are declared and changed.
 
-Knows single attempts only; that one follows another is the business of ``call``.
+What happens to a single request is for ``desk``, which this extends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from dataclasses import replace
 
-from capability_router.engine.deactivation import Reason
-from capability_router.engine.errors import LeaseEndedError, NoAvailableModelError
-from capability_router.engine.events import EventEmitter, RoutingEvent
-from capability_router.engine.faults import FAULT_TABLE, FaultRule
-from capability_router.engine.lease import Lease, LeaseEnd
+from capability_router.engine.blueprint import Blueprint, PoolSpec
+from capability_router.engine.desk import LeaseDesk
 from capability_router.engine.membership import PoolPreferences
-from capability_router.engine.model import Model
-from capability_router.engine.outcome import Failure, FailureKind, Outcome
+from capability_router.engine.model import Model, Provider
 from capability_router.engine.pool import CapabilityPool
-from capability_router.engine.request import CompletionRequest
-from capability_router.engine.roster import Order, Pick
+from capability_router.engine.reason import Reason
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.state import ModelState
-from capability_router.engine.timing import World, default_world
-from capability_router.engine.topology import Topology
-from capability_router.engine.tree import CapabilityTree
+from capability_router.engine.topology import placed
 
 __all__ = ["Router"]
 
-Events = list[RoutingEvent]
 
-
-class Router:
+class Router(LeaseDesk):
     """Models, pools and leases; each public method is one step under the guard.
 
     Args:
         tree: The capability tree; None for the default one.
+        providers: How to reach each provider, and what may be used of it.
         policy: Rotation of a pool for which none is given; None for the defaults.
         faults: The fault table.
         emitter: Receives every event; None for a new one.
@@ -43,28 +35,6 @@ class Router:
         lease_ttl_s: Seconds after which a lease that nobody ended expires, > 0. Default 600, the
             longest that the OpenAI client waits for an answer.
     """
-
-    def __init__(
-        self,
-        tree: CapabilityTree | None = None,
-        *,
-        policy: RotationPolicy | None = None,
-        faults: Mapping[FailureKind, FaultRule] = FAULT_TABLE,
-        emitter: EventEmitter | None = None,
-        world: World | None = None,
-        guard: AbstractContextManager[object] | None = None,
-        lease_ttl_s: float = 600.0,
-    ) -> None:
-        self.tree = tree if tree is not None else CapabilityTree()
-        self.emitter = emitter or EventEmitter()
-        self.world = world or default_world()
-        self._policy = policy or RotationPolicy()
-        self._faults = faults
-        self._guard = guard if guard is not None else nullcontext()
-        self._lease_ttl_s = lease_ttl_s
-        self._topology = Topology(self.tree, lambda node: self._make_pool(node, node, None, None))
-        # In the order they were handed out, which is the order in which they expire.
-        self._open: dict[int, Lease] = {}
 
     @property
     def models(self) -> list[Model]:
@@ -83,6 +53,10 @@ class Router:
             UnknownModelError: If it is not registered.
         """
         return self._topology.model(model_id)
+
+    def provider(self, provider_id: str) -> Provider:
+        """Return how to reach a provider."""
+        return self._providers.get(provider_id) or Provider(provider_id)
 
     def state(self, model_id: str) -> ModelState:
         """Return the live counters of a model.
@@ -103,8 +77,8 @@ class Router:
             ValueError: If the id is taken, or one of its capabilities is not a leaf.
         """
         with self._guard:
-            model, events = self._topology.register(model)
-        self._publish(events)
+            model = self._topology.register(model)
+        self._publish()
         return model
 
     def unregister(self, model_id: str) -> None:
@@ -114,8 +88,8 @@ class Router:
             UnknownModelError: If it is not registered.
         """
         with self._guard:
-            events = self._topology.unregister(model_id)
-        self._publish(events)
+            self._topology.unregister(model_id)
+        self._publish()
 
     def add_pool(
         self,
@@ -130,7 +104,7 @@ class Router:
             name: Name of the pool.
             hierarchy_node: Node it targets: path, unique last segment or alias.
             policy: Its rotation; None for the router's.
-            preferences: Providers to take and orders of preference.
+            preferences: Which models to take, and orders of preference.
 
         Raises:
             KeyError: If the tree has no such node.
@@ -138,9 +112,50 @@ class Router:
         """
         with self._guard:
             pool = self._make_pool(name, hierarchy_node, policy, preferences)
-            events = self._topology.add_pool(pool)
-        self._publish(events)
+            self._topology.add_pool(pool)
+        self._publish()
         return pool
+
+    def update_pool(
+        self,
+        name: str,
+        policy: RotationPolicy | None = None,
+        preferences: PoolPreferences | None = None,
+    ) -> None:
+        """Change how a declared pool works while it works; its members keep their standing.
+
+        Args:
+            name: Name of the pool.
+            policy: Its new rotation; None to keep the present one.
+            preferences: Its new filters and orders, upon which models join and leave; None to
+                keep the present ones.
+
+        Raises:
+            UnknownPoolError: If no declared pool has this name.
+        """
+        with self._guard:
+            pool = self._topology.declared(name)
+            self._topology.change_pool(
+                pool, policy or pool.rotation_policy, preferences or pool.preferences
+            )
+        self._publish()
+
+    def remove_pool(self, name: str) -> None:
+        """Take a declared pool away; its models stay in their other pools.
+
+        Raises:
+            UnknownPoolError: If no declared pool has this name.
+        """
+        with self._guard:
+            self._topology.remove_pool(name)
+        self._publish()
+
+    def refresh(self) -> None:
+        """Ask the ``select`` functions of all pools again which models they take."""
+        with self._guard:
+            for pool in self._topology.every_pool():
+                self._topology.refresh(pool)
+        self._publish()
 
     def pool(self, name: str) -> CapabilityPool:
         """Return a pool by its name, or the most specific one that serves a capability.
@@ -149,8 +164,8 @@ class Router:
             UnknownPoolError: If it is neither.
         """
         with self._guard:
-            pool, events = self._topology.pool(name)
-        self._publish(events)
+            pool = self._topology.pool(name)
+        self._publish()
         return pool
 
     def deactivate(self, model_id: str, reason: str = Reason.MANUAL) -> None:
@@ -164,8 +179,8 @@ class Router:
             UnknownModelError: If it is not registered.
         """
         with self._guard:
-            events = self._topology.send_away(model_id, reason)
-        self._publish(events)
+            self._topology.send_away(model_id, reason)
+        self._publish()
 
     def recover(self, model_id: str) -> None:
         """Move a model back to active in all of its pools.
@@ -174,220 +189,91 @@ class Router:
             UnknownModelError: If it is not registered.
         """
         with self._guard:
-            events = self._topology.take_back(model_id)
-        self._publish(events)
+            self._topology.take_back(model_id)
+        self._publish()
 
-    def select(self, request: CompletionRequest, tried: Collection[str] = ()) -> Lease:
-        """Hand out a model for one attempt.
+    def configure(self, blueprint: Blueprint) -> None:
+        """Become what a configuration says, in one step; called again, become what another says.
 
-        Pools are asked from the most specific up; only when none of them has a model is one
-        tried that had left for errors, before its time.
+        Models and pools that stay keep their counters, their standing and what was taken of
+        limits that stay. Those of the last configuration that this one does not name are
+        dropped; those that were registered or added by hand stay. Attempts in progress end as
+        they will.
 
         Args:
-            request: What is asked for.
-            tried: Ids of models that failed in this call before.
+            blueprint: The configuration.
 
         Raises:
-            NoAvailableModelError: If no model can take the request.
-            UnknownCapabilityError: If the tree has no such node.
-            UnknownPoolError: If the request names a pool that does not exist.
+            KeyError: If the new tree lacks a node that is named.
+            ValueError: If a capability is not a leaf of it, it lacks a node of what was added by
+                hand, or a name is taken by that; in all of these cases nothing has changed.
         """
-        node = self.tree.resolve(request.capability).path
-        with self._guard:
-            pools, events = self._serving(request, node)
-            events = events + self._expire()
-            lease, more = self._lease(pools, request, node, tried)
-        self._publish(events + more)
-        if lease is None:
-            raise self._none_available(pools, request, node, tried)
-        return lease
-
-    def report(self, lease: Lease, outcome: Outcome) -> None:
-        """End a lease with the outcome of its attempt.
-
-        An attempt that outlived its lease is too late to count: the expiry has ended it.
-
-        Raises:
-            LeaseEndedError: If it was reported or released before.
-        """
-        with self._guard:
-            events = self._judge(lease, outcome) if self._end(lease, LeaseEnd.REPORTED) else []
-        self._publish(events)
-
-    def release(self, lease: Lease) -> None:
-        """End a lease without an outcome: the caller left, and nothing was learnt.
-
-        Raises:
-            LeaseEndedError: If it was reported or released before.
-        """
-        with self._guard:
-            events = self._abandon(lease) if self._end(lease, LeaseEnd.RELEASED) else []
-        self._publish(events)
-
-    def rule(self, kind: FailureKind) -> FaultRule:
-        """Return the row of the fault table for a kind of failure."""
-        return self._faults[kind]
-
-    def policy_for(self, request: CompletionRequest) -> RotationPolicy:
-        """Return the rotation policy of the first pool that serves a request.
-
-        Raises:
-            UnknownCapabilityError: If the tree has no such node.
-            UnknownPoolError: If the request names a pool that does not exist.
-        """
-        node = self.tree.resolve(request.capability).path
-        with self._guard:
-            pools, events = self._serving(request, node)
-        self._publish(events)
-        return pools[0].rotation_policy
-
-    def _make_pool(
-        self,
-        name: str,
-        hierarchy_node: str,
-        policy: RotationPolicy | None,
-        preferences: PoolPreferences | None,
-    ) -> CapabilityPool:
-        return CapabilityPool(
-            name,
-            hierarchy_node,
-            policy or self._policy,
-            self.emitter,
-            preferences=preferences,
-            tree=self.tree,
-            states=self._topology.states,
-            world=self.world,
-            guard=self._guard,
-            managed=True,
+        tree = blueprint.tree
+        blueprint = replace(
+            blueprint,
+            models=tuple(placed(model, tree) for model in blueprint.models),
+            pools=tuple(
+                replace(spec, hierarchy_node=tree.resolve(spec.hierarchy_node).path)
+                for spec in blueprint.pools
+            ),
         )
+        with self._guard:
+            before = self._declared
+            by_hand = self._by_hand(before, blueprint)
+            self._declared = blueprint
+            self._providers.clear()
+            self._providers.update((provider.id, provider) for provider in blueprint.providers)
+            self._assessor.faults = blueprint.faults
+            self._topology.replant(blueprint.tree)
+            self._drop_models(before, blueprint)
+            models = {model.id: model for model in blueprint.models}
+            for model in [*by_hand, *(models[m.id] for m in self.models if m.id in models)]:
+                self._topology.replace(model)
+            self._rebuild_pools(before.pools, blueprint.pools)
+            for model in blueprint.models:
+                if model.id not in self._topology.models:
+                    self._topology.register(model)
+        self._publish()
 
-    def _serving(
-        self, request: CompletionRequest, node: str
-    ) -> tuple[tuple[CapabilityPool, ...], Events]:
-        if request.pool is None:
-            return self._topology.covering(node)
-        pool, events = self._topology.pool(request.pool)
-        return (pool,), events
+    def _by_hand(self, before: Blueprint, after: Blueprint) -> list[Model]:
+        """Return the models that no configuration declared, having checked that they can stay."""
+        declared = {model.id for model in before.models}
+        models = [model for model in self.models if model.id not in declared]
+        pools = {pool.name for pool in before.pools}
+        others = [pool for pool in self.pools if pool.name not in pools]
+        taken = {model.id for model in models} & {model.id for model in after.models}
+        taken |= {pool.name for pool in others} & {pool.name for pool in after.pools}
+        if taken:
+            raise ValueError(f"{min(taken)!r} was added by hand; remove it there or here")
+        nodes = [path for model in models for path in model.capabilities]
+        nodes += [pool.hierarchy_node for pool in others]
+        missing = [path for path in nodes if path not in after.tree]
+        if missing:
+            raise ValueError(f"{missing[0]!r} is used by hand, and the new tree has no such node")
+        return models
 
-    def _lease(
-        self,
-        pools: tuple[CapabilityPool, ...],
-        request: CompletionRequest,
-        node: str,
-        tried: Collection[str],
-    ) -> tuple[Lease | None, Events]:
-        for panic in (False, True):
-            for pool in pools:
-                pick, events = pool.pick(request, node, tried, panic=panic)
-                if pick is not None:
-                    return self._hand_out(pick, pool, request), events
-        return None, []
+    def _drop_models(self, before: Blueprint, after: Blueprint) -> None:
+        """Unregister what is declared no more, and what has gone over to another provider."""
+        provider_of = {model.id: model.provider for model in after.models}
+        for model in before.models:
+            known = self._topology.models.get(model.id)
+            if known is not None and provider_of.get(model.id) != model.provider:
+                self._topology.unregister(model.id)
 
-    def _hand_out(self, pick: Pick, pool: CapabilityPool, request: CompletionRequest) -> Lease:
-        state = self._topology.states[pick.model.id]
-        lease = Lease(pick, pool, state, request, self.world.clock.now())
-        self._open[id(lease)] = lease
-        state.start()
-        return lease
-
-    def _end(self, lease: Lease, end: LeaseEnd) -> bool:
-        """Close a lease; False if it had expired before."""
-        if lease.end is LeaseEnd.EXPIRED:
-            return False
-        if lease.end is not None:
-            raise LeaseEndedError(lease.model.id)
-        lease.end = end
-        del self._open[id(lease)]
-        return True
-
-    def _expire(self) -> Events:
-        oldest = self.world.clock.now() - self._lease_ttl_s
-        events: Events = []
-        while self._open:
-            lease = next(iter(self._open.values()))
-            if lease.started_at > oldest:
-                break
-            self._end(lease, LeaseEnd.EXPIRED)
-            events += self._abandon(lease)
-        return events
-
-    def _abandon(self, lease: Lease) -> Events:
-        lease.state.abandon()
-        trial = lease.pick.trial
-        return lease.pool.trial_returned(lease.model, trial) if trial else []
-
-    def _judge(self, lease: Lease, outcome: Outcome) -> Events:
-        rule = self._faults[outcome.failure.kind] if outcome.failure else None
-        now, latency_s = self.world.clock.now(), outcome.latency_s
-        if latency_s is None:
-            latency_s = max(0.0, now - lease.started_at)
-        lease.state.finish(outcome, rule, latency_s, now)
-        if self._topology.states.get(lease.model.id) is not lease.state:
-            # Unregistered meanwhile: what was learnt is about a model that is gone.
-            return []
-        if outcome.failure is None or rule is None:
-            return self._proved(lease)
-        return self._failed(lease, outcome.failure, rule)
-
-    def _proved(self, lease: Lease) -> Events:
-        """Only a trial brings a model back: other answers may be older than its failures."""
-        trial = lease.pick.trial
-        if trial is None:
-            return []
-        events: Events = []
-        for pool in self._topology.pools_of(lease.model):
-            events += pool.succeeded(lease.model, trial if pool is lease.pool else None)
-        if not trial.order.whole_provider:
-            return events
-        provider = lease.model.provider
-        pools = self._topology.pools_with(provider)
-        return events + [e for pool in pools for e in pool.provider_recovered(provider)]
-
-    def _failed(self, lease: Lease, failure: Failure, rule: FaultRule) -> Events:
-        events: Events = []
-        for_all: Order | None = None
-        for pool in self._topology.pools_of(lease.model):
-            trial = lease.pick.trial if pool is lease.pool else None
-            told, order = pool.failed(lease.model, failure, rule, trial)
-            events += told
-            for_all = order if pool is lease.pool else for_all
-        # Only now: every pool has judged the model by its own policy.
-        if for_all is not None and not self._is_fine_elsewhere(lease):
-            provider = lease.model.provider
-            for pool in self._topology.pools_with(provider):
-                events += pool.provider_failed(provider, for_all)
-        return events
-
-    def _is_fine_elsewhere(self, lease: Lease) -> bool:
-        """Whether a sibling has answered since this model did: then the fault is the model's own.
-
-        Without this, one model that its account may not use would send its siblings away again
-        and again.
-        """
-        states = self._topology.states
-        return any(
-            states[model.id].last_success_at > lease.state.last_success_at
-            for model in self._topology.models.values()
-            if model.provider == lease.model.provider
-        )
-
-    def _none_available(
-        self,
-        pools: tuple[CapabilityPool, ...],
-        request: CompletionRequest,
-        node: str,
-        tried: Collection[str],
-    ) -> NoAvailableModelError:
-        reasons = {
-            model: why
-            for pool in pools
-            for model, why in pool.reasons(request, node, tried).items()
-        }
-        waits = [w for pool in pools if (w := pool.next_trial_s(request, node)) is not None]
-        return NoAvailableModelError(
-            request.capability, reasons, retry_after_s=min(waits, default=None)
-        )
-
-    def _publish(self, events: Events) -> None:
-        for event in events:
-            self.emitter.emit(event)
+    def _rebuild_pools(self, before: Sequence[PoolSpec], after: Sequence[PoolSpec]) -> None:
+        wanted = {spec.name: spec for spec in after}
+        for old in before:
+            new = wanted.get(old.name)
+            moved = new is None or new.hierarchy_node != old.hierarchy_node
+            if moved and old.name in self._topology.pools:
+                self._topology.remove_pool(old.name)
+        for pool in self._topology.every_pool():
+            spec = wanted.get(pool.name)
+            policy = spec.policy if spec else pool.rotation_policy
+            preferences = spec.preferences if spec else pool.preferences
+            self._topology.change_pool(pool, policy, preferences)
+        for spec in after:
+            if spec.name not in self._topology.pools:
+                self._topology.add_pool(
+                    self._make_pool(spec.name, spec.hierarchy_node, spec.policy, spec.preferences)
+                )

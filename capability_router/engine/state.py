@@ -6,13 +6,42 @@ its membership in each.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
-from math import inf
+from math import exp, inf
 
 from capability_router.engine.faults import FaultRule, Health
-from capability_router.engine.outcome import Outcome
+from capability_router.engine.outcome import Failure, FailureKind, Usage
 
-__all__ = ["ModelState", "PoolState"]
+__all__ = ["SLOW_KINDS", "Experience", "ModelState", "PoolState"]
+
+SLOW_KINDS = (FailureKind.TIMEOUT, FailureKind.STALLED)
+"""Failures that say how slow a model is: it took at least that long."""
+
+_LATENCY_DECAY_S = 60.0
+"""Longer than the 10 s of Finagle's peak EWMA, because a model gets a request in seconds where a
+server gets thousands."""
+_REMEMBERED = 256
+_MASK = (1 << _REMEMBERED) - 1
+
+
+@dataclass(slots=True)
+class Experience:
+    """What the outcomes at one node have shown of a model; older ones count less.
+
+    Attributes:
+        succeeded: Answers, faded, >= 0.
+        failed: Failures that the model is to blame for, faded, >= 0.
+        latency_s: Mean seconds to an answer, faded likewise; 0 before the first.
+        cost_usd: Mean cost of an answer, faded likewise; 0 where no price is known.
+        above: The same at the parent node, whose outcomes include these; None at the topmost.
+    """
+
+    succeeded: float = 0.0
+    failed: float = 0.0
+    latency_s: float = 0.0
+    cost_usd: float = 0.0
+    above: Experience | None = None
 
 
 @dataclass(slots=True)
@@ -26,8 +55,14 @@ class ModelState:
         consecutive_failures: Counted failures since the last success.
         input_tokens: Tokens of all prompts that were answered.
         output_tokens: Tokens of all answers.
+        cost_usd: What all answers cost, by the model's price; 0 where none is known.
         latency_total_s: Seconds spent on complete answers.
         last_success_at: Monotonic seconds of the last answer; ``-inf`` before the first.
+        latency_s: Peak-sensitive moving average of the seconds to a complete answer: it jumps up
+            with a slow one and comes down within a minute (Finagle's peak EWMA); 0 if not known.
+        first_token_s: The same of the seconds to the first token of a stream.
+        experience: What was learnt at each node, by its full path; None before the first strategy
+            that learns.
     """
 
     in_flight: int = 0
@@ -36,40 +71,117 @@ class ModelState:
     consecutive_failures: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_usd: float = 0.0
     latency_total_s: float = 0.0
     last_success_at: float = -inf
-
-    def start(self) -> None:
-        """Note that an attempt begins."""
-        self.in_flight += 1
+    latency_s: float = 0.0
+    first_token_s: float = 0.0
+    experience: dict[str, Experience] | None = None
+    _timed_at: float = -inf
+    _first_token_at: float = -inf
+    # One bit for each of the last outcomes that say something, the newest lowest; 1 is a failure.
+    _recent: int = 0
+    _remembered: int = 0
+    _failed_at: deque[float] | None = None
 
     def abandon(self) -> None:
         """Note that an attempt ended without saying anything about the model."""
         self.in_flight -= 1
 
-    def finish(
-        self, outcome: Outcome, rule: FaultRule | None, latency_s: float, now: float
+    def succeed(
+        self, usage: Usage, latency_s: float, first_token_s: float | None, now: float
     ) -> None:
-        """Note how an attempt ended.
+        """Note a complete answer.
 
         Args:
-            outcome: The end of the attempt.
-            rule: Row of the fault table for its failure; None for an answer.
+            usage: Its tokens.
+            latency_s: Seconds the attempt took, >= 0.
+            first_token_s: Seconds to its first token, >= 0; None if it was not streamed.
+            now: Monotonic seconds.
+        """
+        self.in_flight -= 1
+        self.successes += 1
+        self.consecutive_failures = 0
+        self.input_tokens += usage.input_tokens
+        self.output_tokens += usage.output_tokens
+        self.latency_total_s += latency_s
+        self.last_success_at = now
+        self._recent = self._recent << 1 & _MASK
+        self._remembered += 1
+        self._time(latency_s, first_token_s, now)
+
+    def fail(self, failure: Failure, rule: FaultRule, latency_s: float, now: float) -> None:
+        """Note a failure.
+
+        Args:
+            failure: What happened.
+            rule: Its row of the fault table.
             latency_s: Seconds the attempt took, >= 0.
             now: Monotonic seconds.
         """
         self.in_flight -= 1
-        if rule is None:
-            self.successes += 1
-            self.consecutive_failures = 0
-            self.input_tokens += outcome.usage.input_tokens
-            self.output_tokens += outcome.usage.output_tokens
-            self.latency_total_s += latency_s
-            self.last_success_at = now
-            return
         self.failures += 1
-        if rule.health is Health.COUNTS:
-            self.consecutive_failures += 1
+        if rule.health is not Health.COUNTS:
+            return
+        self.consecutive_failures += 1
+        self._recent = (self._recent << 1 | 1) & _MASK
+        self._remembered += 1
+        if self._failed_at is None:
+            self._failed_at = deque(maxlen=_REMEMBERED)
+        self._failed_at.append(now)
+        if failure.kind in SLOW_KINDS:
+            self._time(latency_s, None, now)
+
+    def recent_failures(self, of_last: int, since: float) -> tuple[int, int]:
+        """Count counted failures among the last outcomes.
+
+        Args:
+            of_last: How many outcomes to look back, 1 to 256.
+            since: Monotonic seconds before which a failure is forgotten.
+
+        Returns:
+            The failures, and the outcomes they are among: at most ``of_last``.
+        """
+        failed = (self._recent & ((1 << of_last) - 1)).bit_count()
+        times = self._failed_at or ()
+        young = sum(1 for at in list(times)[len(times) - failed :] if at > since)
+        return young, min(of_last, self._remembered)
+
+    def forgive(self) -> None:
+        """Forget the failures: the model is taken back and starts with a clean record."""
+        self.consecutive_failures = 0
+        self._recent = self._remembered = 0
+        self._failed_at = None
+
+    def forget_latency(self) -> None:
+        """Forget how slow it was: what is measured from now on counts."""
+        self.latency_s = self.first_token_s = 0.0
+        self._timed_at = self._first_token_at = -inf
+
+    def latency_now(self, now: float) -> float:
+        """Return the moving average as it has faded since the last answer, in seconds.
+
+        Fading lets a model that was slow once be tried again.
+        """
+        return self.latency_s * exp((self._timed_at - now) / _LATENCY_DECAY_S)
+
+    def first_token_now(self, now: float) -> float:
+        """Return the same for the first token, as it has faded since the last stream."""
+        return self.first_token_s * exp((self._first_token_at - now) / _LATENCY_DECAY_S)
+
+    def _time(self, latency_s: float, first_token_s: float | None, now: float) -> None:
+        kept = exp((self._timed_at - now) / _LATENCY_DECAY_S)
+        self._timed_at = now
+        old = self.latency_s
+        self.latency_s = latency_s if latency_s >= old else old * kept + latency_s * (1 - kept)
+        if first_token_s is not None:
+            # By its own clock: answers that were not streamed must not keep an old peak alive.
+            kept = exp((self._first_token_at - now) / _LATENCY_DECAY_S)
+            self._first_token_at = now
+            old = self.first_token_s
+            self.first_token_s = (
+                first_token_s if first_token_s >= old else old * kept + first_token_s * (1 - kept)
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Time as the engine sees it: numbers that are handed in.
 
 Knows no real clock. ``now`` is monotonic seconds with an arbitrary start; only differences mean
-anything.
+anything. ``wall`` is seconds since 1970 UTC and is asked only for what people fix by the calendar.
 """
 
 from __future__ import annotations
@@ -11,14 +11,37 @@ from math import inf
 from random import Random
 from typing import Protocol
 
-__all__ = ["Clock", "Deadline", "World", "default_world", "lend"]
+__all__ = ["Clock", "Deadline", "Schedule", "Spans", "World", "default_world", "lend"]
 
 
 class Clock(Protocol):
-    """A source of monotonic time."""
+    """A source of time."""
 
     def now(self) -> float:
         """Return monotonic seconds; never goes back."""
+        ...
+
+    def wall(self) -> float:
+        """Return seconds since 1970 UTC; may be set forward or back by anybody."""
+        ...
+
+
+class Schedule(Protocol):
+    """Moments on the calendar, such as every midnight in one time zone."""
+
+    def next_after(self, wall_s: float) -> float:
+        """Return the first moment after another; both are seconds since 1970 UTC."""
+        ...
+
+
+class Spans(Protocol):
+    """Recurring spans of time on the calendar, such as two hours every Sunday night."""
+
+    def next_span(self, wall_s: float) -> tuple[float, float]:
+        """Return start and end of the span that holds a moment, or else of the next one.
+
+        All are seconds since 1970 UTC.
+        """
         ...
 
 

@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from capability_router.engine.accounts import Accounts
 from capability_router.engine.errors import (
     UnknownCapabilityError,
     UnknownModelError,
     UnknownPoolError,
     nearest,
 )
-from capability_router.engine.events import RoutingEvent
-from capability_router.engine.membership import places_of
+from capability_router.engine.limits import Meter
+from capability_router.engine.membership import PoolPreferences, places_of
 from capability_router.engine.model import Model
 from capability_router.engine.pool import CapabilityPool
+from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.state import ModelState
 from capability_router.engine.tree import CapabilityTree
 
-__all__ = ["Topology"]
-
-Events = list[RoutingEvent]
+__all__ = ["Topology", "placed"]
 
 
 class Topology:
@@ -31,18 +31,30 @@ class Topology:
 
     Args:
         tree: The capability tree.
+        accounts: Meters of the models and providers.
         make_pool: Makes the pool for a node that no declared pool covers, given its path.
+
+    Attributes:
+        version: Grows with every change after which other pools may serve a request.
     """
 
-    def __init__(self, tree: CapabilityTree, make_pool: Callable[[str], CapabilityPool]) -> None:
+    def __init__(
+        self,
+        tree: CapabilityTree,
+        accounts: Accounts,
+        make_pool: Callable[[str], CapabilityPool],
+    ) -> None:
         self.tree = tree
+        self._accounts = accounts
         self._make_pool = make_pool
+        self.version = 0
         self.states: dict[str, ModelState] = {}
         self.models: dict[str, Model] = {}
         self.pools: dict[str, CapabilityPool] = {}
         self._at_node: dict[str, list[CapabilityPool]] = {}
         self._of_model: dict[str, list[CapabilityPool]] = {}
         self._of_provider: dict[str, dict[CapabilityPool, int]] = {}
+        self._models_of: dict[str, dict[str, Model]] = {}
         self._ordered_away: dict[str, str] = {}
         self._implicit: dict[str, CapabilityPool] = {}
         self._covering: dict[str, tuple[CapabilityPool, ...]] = {}
@@ -57,55 +69,74 @@ class Topology:
             raise UnknownModelError(model_id, nearest(model_id, list(self.models)))
         return self.models[model_id]
 
-    def register(self, model: Model) -> tuple[Model, Events]:
+    def register(self, model: Model) -> Model:
         """Take a model in, with full paths for its capabilities; it joins its pools at once.
 
         Raises:
             KeyError: If one of its capabilities is no node of the tree.
             ValueError: If the id is taken, or one of its capabilities is not a leaf.
         """
-        paths = tuple(self._leaf(model.id, capability) for capability in model.capabilities)
         if model.id in self.models:
             raise ValueError(f"model {model.id!r} is registered already; unregister it first")
-        model = replace(model, capabilities=paths)
+        model = placed(model, self.tree)
         self.models[model.id] = model
         self.states[model.id] = ModelState()
         self._of_model[model.id] = []
-        # In order of path: that of a set differs from process to process, and with it who draws
-        # from the source of chance first.
-        places = sorted(places_of(model, self.tree))
-        above = [pool for node in places for pool in self._at_node.get(node, ())]
-        return model, [e for pool in above if pool.covers(model) for e in self._join(pool, model)]
+        self._models_of.setdefault(model.provider, {})[model.id] = model
+        self._join_all(model)
+        return model
 
-    def unregister(self, model_id: str) -> Events:
+    def replace(self, model: Model) -> Model:
+        """Take a model in again with other facts; its counters and its standing stay.
+
+        Raises:
+            KeyError: If it is not registered, or a capability is no node of the tree.
+            ValueError: If one of its capabilities is not a leaf, or the provider is another one.
+        """
+        old = self.model(model.id)
+        # A leaf that has been given children since goes on being a place of this model.
+        if model.capabilities != old.capabilities:
+            model = placed(model, self.tree)
+        if model.provider != old.provider:
+            raise ValueError(
+                f"model {model.id!r} is of provider {old.provider!r}; unregister it to make it one"
+                f" of {model.provider!r}"
+            )
+        self.models[model.id] = self._models_of[model.provider][model.id] = model
+        for pool in [pool for pool in self._of_model[model.id] if not pool.covers(model)]:
+            self._part(pool, old)
+        for pool in self._of_model[model.id]:
+            pool.exchange(model)
+        self._join_all(model)
+        return model
+
+    def unregister(self, model_id: str) -> None:
         """Drop a model from every pool.
 
         Raises:
             UnknownModelError: If it is not registered.
         """
         model = self.model(model_id)
-        events: Events = []
         for pool in self._of_model.pop(model_id):
-            events += pool.leave(model)
+            pool.leave(model)
             self._count(model.provider, pool, -1)
-        del self.models[model_id], self.states[model_id]
+        del self.models[model_id], self.states[model_id], self._models_of[model.provider][model_id]
         self._ordered_away.pop(model_id, None)
-        return events
+        self._accounts.forget(model)
 
-    def send_away(self, model_id: str, reason: str) -> Events:
+    def send_away(self, model_id: str, reason: str) -> None:
         """Move a model to standby in every pool, also in those that it joins later.
 
         Raises:
             UnknownModelError: If it is not registered.
         """
         model = self.model(model_id)
-        events = [e for pool in self._of_model[model_id] for e in pool.send_away(model, reason)]
+        by_hand = [pool.send_away(model, reason) for pool in self._of_model[model_id]]
         # An order that ends by itself is for now; one that only a person lifts is for later too.
-        if all(event.until is None for event in events):
+        if all(by_hand):
             self._ordered_away[model_id] = reason
-        return events
 
-    def take_back(self, model_id: str) -> Events:
+    def take_back(self, model_id: str) -> None:
         """Move a model back to active in every pool.
 
         Raises:
@@ -113,9 +144,10 @@ class Topology:
         """
         model = self.model(model_id)
         self._ordered_away.pop(model_id, None)
-        return [e for pool in self._of_model[model_id] for e in pool.take_back(model)]
+        for pool in self._of_model[model_id]:
+            pool.take_back(model)
 
-    def add_pool(self, pool: CapabilityPool) -> Events:
+    def add_pool(self, pool: CapabilityPool) -> None:
         """Take a declared pool in; every model it covers joins at once.
 
         Raises:
@@ -124,41 +156,76 @@ class Topology:
         if pool.name in self.pools:
             raise ValueError(f"pool {pool.name!r} exists already; choose another name")
         self.pools[pool.name] = pool
-        self._covering.clear()
-        return self._fill(pool)
+        self._forget_routes()
+        self._fill(pool)
 
-    def pool(self, name: str) -> tuple[CapabilityPool, Events]:
+    def remove_pool(self, name: str) -> None:
+        """Drop a declared pool; its models stay in their other pools.
+
+        Raises:
+            UnknownPoolError: If no declared pool has this name.
+        """
+        pool = self.declared(name)
+        for model_id in [m.id for m in self.models.values() if m in pool]:
+            self._part(pool, self.models[model_id])
+        del self.pools[name]
+        self._at_node[pool.hierarchy_node].remove(pool)
+        self._forget_routes()
+
+    def change_pool(
+        self, pool: CapabilityPool, policy: RotationPolicy, preferences: PoolPreferences
+    ) -> None:
+        """Give a pool another policy and other preferences; models join and leave as they say."""
+        pool.change(policy, preferences, self.tree)
+        self.refresh(pool)
+
+    def refresh(self, pool: CapabilityPool) -> None:
+        """Let models join and leave a pool whose filters may have changed their mind."""
+        for model in list(self.models.values()):
+            if pool.covers(model) == (model in pool):
+                continue
+            if model in pool:
+                self._part(pool, model)
+            else:
+                self._join(pool, model)
+
+    def declared(self, name: str) -> CapabilityPool:
+        """Return a declared pool.
+
+        Raises:
+            UnknownPoolError: If no declared pool has this name.
+        """
+        if name not in self.pools:
+            raise UnknownPoolError(name, nearest(name, list(self.pools)))
+        return self.pools[name]
+
+    def pool(self, name: str) -> CapabilityPool:
         """Return a pool by its name, or the most specific one that serves a capability.
 
         Raises:
             UnknownPoolError: If it is neither.
         """
         if name in self.pools:
-            return self.pools[name], []
+            return self.pools[name]
         try:
-            pools, events = self.covering(self.tree.resolve(name).path)
+            return self.covering(self.tree.resolve(name).path)[0]
         except UnknownCapabilityError as error:
             near = (*nearest(name, list(self.pools)), *error.near)
             raise UnknownPoolError(name, near) from error
-        return pools[0], events
 
-    def covering(self, node: str) -> tuple[tuple[CapabilityPool, ...], Events]:
+    def covering(self, node: str) -> tuple[CapabilityPool, ...]:
         """Return the pools at or above a node, most specific first.
 
         Where none is declared, a pool for just this node is made.
         """
         found = self._covering.get(node)
         if found is not None:
-            return found, []
+            return found
         up = [node, *(above.path for above in self.tree.get_ancestors(node))]
         declared = set(self.pools.values())
         pools = tuple(p for at in up for p in self._at_node.get(at, ()) if p in declared)
-        events: Events = []
-        if not pools:
-            pool, events = self._implicit_pool(node)
-            pools = (pool,)
-        self._covering[node] = pools
-        return pools, events
+        pools = self._covering[node] = pools or (self._implicit_pool(node),)
+        return pools
 
     def pools_of(self, model: Model) -> list[CapabilityPool]:
         """Return every pool the model is in; none if it is no longer registered."""
@@ -168,22 +235,61 @@ class Topology:
         """Return every pool that has a model of the provider."""
         return list(self._of_provider.get(provider, ()))
 
-    def _implicit_pool(self, node: str) -> tuple[CapabilityPool, Events]:
-        if node in self._implicit:
-            return self._implicit[node], []
-        pool = self._implicit[node] = self._make_pool(node)
-        return pool, self._fill(pool)
+    def models_of(self, provider: str) -> list[Model]:
+        """Return the registered models of a provider."""
+        return list(self._models_of.get(provider, {}).values())
 
-    def _fill(self, pool: CapabilityPool) -> Events:
+    def pools_under(self, meter: Meter) -> list[CapabilityPool]:
+        """Return every pool with a model that draws on a model's or a provider's limit."""
+        if meter.scope.kind == "provider":
+            return self.pools_with(meter.scope.name)
+        return list(self._of_model.get(meter.scope.name, ()))
+
+    def every_pool(self) -> list[CapabilityPool]:
+        """Return the declared pools and the implicit ones that were made so far."""
+        return [*self.pools.values(), *self._implicit.values()]
+
+    def replant(self, tree: CapabilityTree) -> None:
+        """Go by another tree, in which every model's capabilities are still leaves."""
+        self.tree = tree
+        self._forget_routes()
+
+    def _join_all(self, model: Model) -> None:
+        """Let a model join every pool that covers it and does not have it."""
+        # In order of path: that of a set differs from process to process, and with it who draws
+        # from the source of chance first.
+        for node in sorted(places_of(model, self.tree)):
+            for pool in self._at_node.get(node, ()):
+                if model not in pool and pool.covers(model):
+                    self._join(pool, model)
+
+    def _implicit_pool(self, node: str) -> CapabilityPool:
+        if node not in self._implicit:
+            self._implicit[node] = self._make_pool(node)
+            self._fill(self._implicit[node])
+        return self._implicit[node]
+
+    def _fill(self, pool: CapabilityPool) -> None:
         self._at_node.setdefault(pool.hierarchy_node, []).append(pool)
-        covered = [model for model in self.models.values() if pool.covers(model)]
-        return [event for model in covered for event in self._join(pool, model)]
+        for model in self.models.values():
+            if pool.covers(model):
+                self._join(pool, model)
 
-    def _join(self, pool: CapabilityPool, model: Model) -> Events:
+    def _join(self, pool: CapabilityPool, model: Model) -> None:
         self._of_model[model.id].append(pool)
         self._count(model.provider, pool, 1)
-        reason = self._ordered_away.get(model.id)
-        return pool.join(model) + ([] if reason is None else pool.send_away(model, reason))
+        pool.join(model)
+        if model.id in self._ordered_away:
+            pool.send_away(model, self._ordered_away[model.id])
+
+    def _part(self, pool: CapabilityPool, model: Model) -> None:
+        self._of_model[model.id].remove(pool)
+        self._count(model.provider, pool, -1)
+        pool.leave(model)
+
+    def _forget_routes(self) -> None:
+        self._covering.clear()
+        self.version += 1
 
     def _count(self, provider: str, pool: CapabilityPool, change: int) -> None:
         """Keep how many models of a provider a pool has; a pool without any is not listed."""
@@ -192,11 +298,23 @@ class Topology:
         if not pools[pool]:
             del pools[pool]
 
-    def _leaf(self, model_id: str, capability: str) -> str:
-        node = self.tree.resolve(capability)
-        if not node.is_leaf:
-            leaves = ", ".join(leaf.name for leaf in self.tree.get_leaves(node.path)) or "none yet"
-            raise ValueError(
-                f"model {model_id!r}: {node.path!r} is no leaf; register at its leaves: {leaves}"
-            )
-        return node.path
+
+def placed(model: Model, tree: CapabilityTree) -> Model:
+    """Return a model with full paths for its capabilities.
+
+    Raises:
+        KeyError: If one of them is no node of the tree.
+        ValueError: If one of them is not a leaf.
+    """
+    paths = tuple(_leaf(model.id, capability, tree) for capability in model.capabilities)
+    return model if paths == model.capabilities else replace(model, capabilities=paths)
+
+
+def _leaf(model_id: str, capability: str, tree: CapabilityTree) -> str:
+    node = tree.resolve(capability)
+    if not node.is_leaf:
+        leaves = ", ".join(leaf.name for leaf in tree.get_leaves(node.path)) or "none yet"
+        raise ValueError(
+            f"model {model_id!r}: {node.path!r} is no leaf; register at its leaves: {leaves}"
+        )
+    return node.path

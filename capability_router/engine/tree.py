@@ -64,6 +64,8 @@ class CapabilityTree:
     A node is named by its full path, by its last segment where that is unique, or by an alias.
     ``get_node`` and ``in`` take paths only; every other method takes any of the three.
 
+    ``version`` grows with every node and alias: what was resolved before may mean another node.
+
     Lookups cost at most the depth of the node. Nodes are only ever added, and each addition is
     made of single dictionary and list operations, so readers need no lock.
     """
@@ -113,6 +115,21 @@ class CapabilityTree:
         while parent is not None:
             found.append(self._nodes[parent])
             parent = found[-1].parent
+        return found
+
+    def places(self, nodes: tuple[str, ...]) -> frozenset[str]:
+        """Return the paths of some nodes and of all above them.
+
+        The same set is returned for the same nodes: ten thousand models need it once.
+
+        Raises:
+            KeyError: If one of them does not exist.
+        """
+        found = self._places.get(nodes)
+        if found is None:
+            at = [self.resolve(node) for node in nodes]
+            above = [node for place in at for node in self.get_ancestors(place.path)]
+            found = self._places[nodes] = frozenset(node.path for node in (*at, *above))
         return found
 
     def get_descendants(self, node: str) -> list[CapabilityNode]:
@@ -200,6 +217,7 @@ class CapabilityTree:
         if alias in self._nodes or self._aliases.setdefault(alias, path) != path:
             taken = self._aliases.get(alias, alias)
             raise ValueError(f"alias {alias!r} already stands for {taken!r}; choose another name")
+        self.version += 1
 
     @property
     def names(self) -> list[str]:
@@ -231,6 +249,8 @@ class CapabilityTree:
         return {"text/plain": str(self)}
 
     def _clear(self) -> None:
+        self.version = 0
+        self._places: dict[tuple[str, ...], frozenset[str]] = {}
         self._nodes: dict[str, CapabilityNode] = {}
         self._categories: list[CapabilityNode] = []
         self._by_name: dict[str, list[str]] = {}
@@ -250,6 +270,7 @@ class CapabilityTree:
             near = ", ".join(self._siblings(parent))
             raise ValueError(f"capability {path!r} exists already; beside it: {near}")
         self._by_name.setdefault(name, []).append(path)
+        self.version += 1
         if parent is None:
             self._categories.append(node)
         else:

@@ -27,7 +27,7 @@ from langchain_capability_router.calls import ChatCall
 __all__ = ["ChatCapabilityRouter"]
 
 # What ``config["configurable"]`` may switch for one call.
-_SWITCHES = ("capability", "pool")
+_SWITCHES = ("capability", "pool", "session")
 
 
 class ChatCapabilityRouter(BaseChatModel):
@@ -111,9 +111,11 @@ class ChatCapabilityRouter(BaseChatModel):
 
     ??? info "Per call"
 
-        ``capability``, ``pool``, ``requires``, ``deadline`` and ``timeout`` may be given to each
-        call, or be bound; ``model`` means the same as ``capability``. Where they are not,
-        ``config={"configurable": {"capability": ..., "pool": ...}}`` switches the first two.
+        ``capability``, ``pool``, ``session``, ``requires``, ``deadline`` and ``timeout`` may be
+        given to each call, or be bound; ``model`` means the same as ``capability``. Where they are
+        not, ``config={"configurable": {"capability": ..., "pool": ..., "session": ...}}`` switches
+        the first three. A session stays with one model where the pool's strategy is
+        ``session-sticky``; in a graph its ``thread_id`` is the session.
 
     ??? info "Response metadata"
 
@@ -321,6 +323,7 @@ class ChatCapabilityRouter(BaseChatModel):
         requires = self.requires | frozenset(options.pop("requires", None) or ())
         deadline_s = options.pop("deadline", self.deadline)
         timeout_s = options.pop("timeout", self.timeout)
+        session = options.pop("session", None)
         for name in ("capability", "model", "stream"):
             options.pop(name, None)
         request = CompletionRequest(
@@ -331,6 +334,7 @@ class ChatCapabilityRouter(BaseChatModel):
             pool=pool,
             deadline_s=deadline_s,
             timeout_s=timeout_s,
+            session=None if session is None else str(session),
         )
         prompt = Prompt(messages, self.stop if stop is None else stop, options)
         return ChatCall(self.router, request, prompt, self._own)
@@ -366,4 +370,6 @@ def _tokens(messages: list[BaseMessage], options: Mapping[str, Any]) -> int:
 def _switched(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Add what the configuration switches, its surroundings' included; arguments win."""
     settings = ensure_config(config).get("configurable", {})
+    if "thread_id" in settings:
+        settings = {"session": settings["thread_id"], **settings}
     return {**{name: settings[name] for name in _SWITCHES if name in settings}, **kwargs}

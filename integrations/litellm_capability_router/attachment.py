@@ -29,7 +29,7 @@ from capability_router import (
 )
 from capability_router.engine.call import Call
 from capability_router.limits import each_within
-from capability_router.requirements import requirements_of
+from capability_router.requirements import input_tokens_of, requirements_of
 from litellm_capability_router.answers import (
     LiteLLMJudge,
     LiteLLMWatch,
@@ -209,7 +209,9 @@ class Attachment:
             name,
             requires=requirements_of(kwargs),
             timeout_s=_seconds(kwargs.get("timeout")),
+            input_tokens=input_tokens_of(kwargs),
             output_tokens=kwargs.get("max_tokens") or kwargs.get("max_completion_tokens") or 0,
+            session=kwargs.get("litellm_session_id") or kwargs.get("prompt_cache_key"),
         )
 
     def _arguments(self, step: Try, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from tests.config.bad import CHAT, MODELS, PROVIDERS, Bad, M, model, pool
 
+SUNDAYS = "cron: 0 3 * * SUN, duration: 2h"
+
 NAMES = {
     # Names of nodes
     "unknown node of a pool": Bad(
@@ -90,22 +92,40 @@ NAMES = {
         "model",
     ),
     "list for a health": Bad("faults: {auth: {health: §[]}}", "faults.auth.health", ("a list",)),
-    # Strategies
-    "unknown strategy": Bad(
-        pool("strategy: §prioritty"),
-        "pools.text.strategy",
-        ("'prioritty'", "priority, round-robin, stick-until-failure"),
-        "priority",
+    "unknown pause": Bad(
+        pool("retry: {backoff: §exponential}"),
+        "pools.text.retry.backoff",
+        ("fixed, exponential-jitter, retry-after", "'exponential'"),
+        "exponential-jitter",
     ),
-    "import path that is not allowed": Bad(
-        pool("strategy: §os:getcwd"), "pools.text.strategy", ("allow_imports: true", "round-robin")
+    "duration for a pause": Bad(
+        pool("retry: {backoff: §20ms}"), "pools.text.retry.backoff", ("fixed", "'20ms'")
     ),
-    "import path to nowhere": Bad(
-        "allow_imports: true\n" + pool("strategy: §no_such_module:X"),
-        "pools.text.strategy",
-        ("'no_such_module:X'", "ModuleNotFoundError"),
+    "unknown scope": Bad(
+        pool("retry: {scope: §alon}"), "pools.text.retry.scope", ("alone, first",), "alone"
     ),
-    "import path to a value": Bad(
-        "allow_imports: true\n" + pool("strategy: §os:sep"), "pools.text.strategy", ("function",)
+    "unknown reason": Bad(
+        pool("retry: {wait_for: [slow, §rate_limit]}"),
+        "pools.text.retry.wait_for[1]",
+        ("error_threshold, slow",),
+        "rate_limited",
+    ),
+    "unknown way down": Bad(
+        pool("degrade: §sibling"), "pools.text.degrade", ("siblings, ancestors",), "siblings"
+    ),
+    "unknown way down in a list": Bad(
+        pool("degrade: [siblings, §parents]"), "pools.text.degrade[1]", ("'parents'",)
+    ),
+    "unknown model in maintenance": Bad(
+        MODELS + pool(f"deactivation: {{maintenance: [{{{SUNDAYS}, models: [§openai/gpt]}}]}}"),
+        "pools.text.deactivation.maintenance[0].models[0]",
+        ("'openai/gpt'", "openai/gpt-4o"),
+        "openai/gpt-4o",
+    ),
+    "unknown provider in the only maintenance": Bad(
+        PROVIDERS + pool(f"deactivation: {{maintenance: {{{SUNDAYS}, providers: [§opnai]}}}}"),
+        "pools.text.deactivation.maintenance.providers[0]",
+        ("'opnai'", "openai, local"),
+        "openai",
     ),
 }

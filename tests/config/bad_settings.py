@@ -34,6 +34,29 @@ SETTINGS = {
     "missing key of an empty section": Bad(
         PROVIDERS + "models:\n  §openai/gpt-4o:\n", f"{M}.capabilities", ("missing",)
     ),
+    "unknown key in an item of a list": Bad(
+        pool("deactivation: {maintenance: [{cron: 0 3 * * *, duration: 2h, §timezone: UTC}]}"),
+        "pools.text.deactivation.maintenance[0].timezone",
+        ("'timezone'", "cron, duration, zone, models, providers"),
+        "zone",
+    ),
+    "unknown key in an item that stands for a list": Bad(
+        pool("deactivation: {maintenance: {cron: 0 3 * * *, §duratoin: 2h, duration: 1h}}"),
+        "pools.text.deactivation.maintenance.duratoin",
+        ("'duratoin'",),
+        "duration",
+    ),
+    "missing key in an item of a list": Bad(
+        pool("deactivation: {maintenance: [§{duration: 2h}]}"),
+        "pools.text.deactivation.maintenance[0].cron",
+        ("'cron' is missing",),
+    ),
+    "unknown key of a reset": Bad(
+        pool("recovery: {quota_resets: {§timezone: UTC}}"),
+        "pools.text.recovery.quota_resets.timezone",
+        ("every, at, zone, day",),
+        "zone",
+    ),
     "missing price": Bad(
         model("capabilities: [ocr], §price: {input: 1}"), f"{M}.price.output", ("missing",)
     ),
@@ -65,7 +88,7 @@ SETTINGS = {
     "number in a list of names": Bad(
         model("capabilities: [ocr, §3]"), f"{M}.capabilities[1]", ("expected text", "the number 3")
     ),
-    "number for text": Bad(pool("strategy: §3"), "pools.text.strategy", ("expected text",)),
+    "number for text": Bad("aliases: {a: §3}", "aliases.a", ("expected text", "the number 3")),
     "text for a whole number": Bad(
         pool("retry: {max_attempts: §'3'}"),
         "pools.text.retry.max_attempts",
@@ -94,6 +117,44 @@ SETTINGS = {
     "text for the tree": Bad("tree: §x", "tree", ("nested mapping or a list", "the text 'x'")),
     "number in the tree": Bad("tree: {a: [§3]}", "tree.a[0]", ("expected a name", "number 3")),
     "list for an alias": Bad("aliases: {a: §[b]}", "aliases.a", ("expected text", "a list")),
+    "number for a reason": Bad(
+        pool("retry: {wait_for: [§429]}"),
+        "pools.text.retry.wait_for[0]",
+        ("expected one of", "rate_limited", "the number 429"),
+    ),
+    "text for a list of reasons": Bad(
+        pool("retry: {wait_for: §rate_limited}"),
+        "pools.text.retry.wait_for",
+        ("expected a list of names", "write [rate_limited]"),
+    ),
+    "text for the share of failures": Bad(
+        pool("deactivation: {error_rate: §none}"),
+        "pools.text.deactivation.error_rate",
+        ("above 0 and at most 1, or off", "the text 'none'"),
+    ),
+    "boolean for the share of failures": Bad(
+        pool("deactivation: {error_rate: §false}"),
+        "pools.text.deactivation.error_rate",
+        ("or off", "found false"),
+    ),
+    "nothing for the share of failures": Bad(
+        pool("deactivation: {error_rate:§ }"),
+        "pools.text.deactivation.error_rate",
+        ("no value is given",),
+    ),
+    "true for a section that is off by default": Bad(
+        pool("deactivation: {slow: §true}"),
+        "pools.text.deactivation.slow",
+        ("expected a mapping", "found true"),
+    ),
+    "nothing for a section that is off by default": Bad(
+        pool("deactivation: {slow:§ }"), "pools.text.deactivation.slow", ("no value is given",)
+    ),
+    "text for a boolean in a section of a section": Bad(
+        pool("deactivation: {slow: {first_token: §yes}}"),
+        "pools.text.deactivation.slow.first_token",
+        ("true or false", "'yes'"),
+    ),
     # Ranges
     "zero attempts": Bad(
         pool("retry: {max_attempts: §0}"), "pools.text.retry.max_attempts", ("at least 1", "0")
@@ -113,6 +174,54 @@ SETTINGS = {
     ),
     "jitter above one": Bad(
         pool("recovery: {jitter: §1.5}"), "pools.text.recovery.jitter", ("at most 1", "1.5")
+    ),
+    "all failures for the share of failures": Bad(
+        pool("deactivation: {error_rate: §1.5}"),
+        "pools.text.deactivation.error_rate",
+        ("at most 1", "1.5"),
+    ),
+    "no failures for the share of failures": Bad(
+        pool("deactivation: {error_rate: §0}"),
+        "pools.text.deactivation.error_rate",
+        ("above 0", "found the number 0"),
+    ),
+    "more outcomes than are kept": Bad(
+        pool("deactivation: {of_last: §300}"),
+        "pools.text.deactivation.of_last",
+        ("at most 256", "300"),
+    ),
+    "more than all ejected": Bad(
+        pool("deactivation: {max_ejected: §2}"),
+        "pools.text.deactivation.max_ejected",
+        ("at most 1", "2"),
+    ),
+    "no factor": Bad(
+        pool("deactivation: {slow: {factor: §1}}"),
+        "pools.text.deactivation.slow.factor",
+        ("above 1, found the number 1",),
+    ),
+    "one model for a median": Bad(
+        pool("deactivation: {slow: {min_models: §1}}"),
+        "pools.text.deactivation.slow.min_models",
+        ("at least 2",),
+    ),
+    "one model for an outage": Bad(
+        pool("deactivation: {provider_outage: {models: §1}}"),
+        "pools.text.deactivation.provider_outage.models",
+        ("at least 2",),
+    ),
+    "no share for an outage": Bad(
+        pool("deactivation: {provider_outage: {share: §0}}"),
+        "pools.text.deactivation.provider_outage.share",
+        ("above 0",),
+    ),
+    "negative budget": Bad(
+        pool("retry: {budget: {per_second: §-1}}"),
+        "pools.text.retry.budget.per_second",
+        ("at least 0, found the number -1",),
+    ),
+    "no attempt on one model": Bad(
+        pool("retry: {same_model: §0}"), "pools.text.retry.same_model", ("at least 1",)
     ),
     "no capabilities": Bad(
         model("capabilities: §[]"), f"{M}.capabilities", ("at least one name", "empty list")
@@ -142,5 +251,16 @@ SETTINGS = {
         pool("recovery: {max_cooldown: §1s}"),
         "pools.text.recovery.max_cooldown",
         ("2s by default", "which is 1s"),
+    ),
+    # Counts
+    "more outcomes needed than looked at": Bad(
+        pool("deactivation: {min_requests: §30}"),
+        "pools.text.deactivation.min_requests",
+        ("min_requests is 30, more than of_last", "20 by default"),
+    ),
+    "fewer outcomes looked at than needed": Bad(
+        pool("deactivation: {of_last: §3}"),
+        "pools.text.deactivation.of_last",
+        ("min_requests is 5 by default", "which is 3"),
     ),
 }

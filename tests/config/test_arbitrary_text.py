@@ -20,10 +20,15 @@ ENVIRON = {"KEY": CANARY, "HOST": "127.0.0.1"}
 GOOD = """\
 providers:
   openai: {api_key: "${env:KEY}", base_url: "http://${env:HOST}/v1"}
-  local: {vendor: openai}
+  local: {vendor: openai, limits: {requests: 30/minute}, quota: {usd: [5/day, 100]}}
 models:
   openai/gpt: {capabilities: [chat, haiku], features: [streaming], price: {input: 1, output: 2.5}}
-  local/smol: {capabilities: [ocr], context_window: 2048}
+  local/smol:
+    capabilities: [ocr]
+    context_window: 2048
+    limits: {tokens: [6000/minute, 100/90s]}
+    quota: {requests: 1000/day, resets: "00:00 America/Los_Angeles"}
+    deprecated_on: 2026-12-31
 tree:
   compliance: [pii-detection]
   generation: {text-generation: [haiku]}
@@ -33,10 +38,19 @@ pools:
     hierarchy_node: generation
     allowed_providers: [openai]
     model_priority: [openai/gpt]
-    strategy: priority
-    deactivation: {consecutive_failures: 3}
-    recovery: {cooldown: 5s, jitter: 0.2}
-    retry: {max_attempts: 3, deadline: 60s}
+    strategy:
+      name: priority
+      fallback: {name: weighted, weights: {openai/gpt: 3, local: 1}, slow_start: 30s}
+    deactivation:
+      consecutive_failures: 3
+      error_rate: 0.5
+      of_last: 20
+      slow: {factor: 3}
+      provider_outage: {models: 2}
+      maintenance: [{cron: "0 3 * * SUN", duration: 2h, zone: UTC, models: [local/smol]}]
+    recovery: {cooldown: 5s, jitter: 0.2, quota_resets: {every: month, at: "07:30", day: 1}}
+    retry: {max_attempts: 3, deadline: 60s, backoff: fixed, wait_for: [slow], budget: {share: 1}}
+    degrade: [siblings]
 faults: {overloaded: {health: model}}
 allow_imports: false
 """
@@ -91,7 +105,8 @@ ANY_VALUE = st.recursive(
     | st.integers()
     | st.floats()
     | st.text(max_size=8)
-    | st.sampled_from(["openai", "0s", "5s", "priority", "a:b", "${env:KEY}", "${env:NO}", "ocr"]),
+    | st.sampled_from(["openai", "0s", "5s", "priority", "a:b", "${env:KEY}", "${env:NO}", "ocr"])
+    | st.sampled_from(["off", "1/day", "5/mnth", "0 3 * * *", "00:00", "2026-02-30", "siblings"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=5,
 )

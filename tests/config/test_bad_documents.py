@@ -1,17 +1,20 @@
 """Each document of the tables has one mistake, and § stands where the message must point."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from capability_router.config import load, loads
 from capability_router.engine.errors import ConfigurationError
-from tests.config.bad import Bad, problem_of
+from tests.config.bad import Bad, pool, problem_of
+from tests.config.bad_limits import LIMITS
 from tests.config.bad_names import NAMES
+from tests.config.bad_plugins import PLUGINS
 from tests.config.bad_settings import SETTINGS
 from tests.config.bad_texts import TEXTS
 
-BAD = SETTINGS | NAMES | TEXTS
+BAD = SETTINGS | NAMES | LIMITS | PLUGINS | TEXTS
 
 
 @pytest.mark.parametrize("bad", [pytest.param(bad, id=name) for name, bad in BAD.items()])
@@ -30,7 +33,7 @@ def test_a_message_is_plain_and_holds_no_secret(bad: Bad) -> None:
     assert not problem.message[0].isupper()
     assert not problem.message.endswith(".")
     assert "canary" not in f"{problem} {problem!r}"
-    for jargon in ("Input", "valid string", "dictionary", "instance", "cannot be used here"):
+    for jargon in ("Input", "valid string", "dictionary", "instance of", "cannot be used here"):
         assert jargon not in problem.message
 
 
@@ -41,8 +44,10 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_file() -> None:
 pools:
   text:
     hierarchy_node: txt-generation
-    strategy: prioritty
+    strategy: {name: prioritty}
     retry: {max_attempts: 0, deadline: 60}
+    deactivation: {of_last: 1, maintenance: [{cron: x, duration: 1, models: [a/m]}]}
+    limits: {requests: 30}
     model_priority: [openai/gpt]
 providers:
   openai: {api_key: sk-1, vendr: x, base_url: "${env:NOT_SET}"}
@@ -53,17 +58,30 @@ models:
         )
     assert [(problem.line, problem.key_path) for problem in caught.value.problems] == [
         (3, "pools.text.hierarchy_node"),
-        (4, "pools.text.strategy"),
+        (4, "pools.text.strategy.name"),
         (5, "pools.text.retry.max_attempts"),
         (5, "pools.text.retry.deadline"),
-        (6, "pools.text.model_priority[0]"),
-        (8, "providers.openai.api_key"),
-        (8, "providers.openai.vendr"),
-        (8, "providers.openai.base_url"),
-        (10, "models.'groq/llama'"),
-        (10, "models.'groq/llama'.capabilities"),
-        (10, "models.'groq/llama'.features[0]"),
+        (6, "pools.text.deactivation.of_last"),
+        (6, "pools.text.deactivation.maintenance[0].cron"),
+        (6, "pools.text.deactivation.maintenance[0].duration"),
+        (6, "pools.text.deactivation.maintenance[0].models[0]"),
+        (7, "pools.text.limits.requests"),
+        (8, "pools.text.model_priority[0]"),
+        (10, "providers.openai.api_key"),
+        (10, "providers.openai.vendr"),
+        (10, "providers.openai.base_url"),
+        (12, "models.'groq/llama'"),
+        (12, "models.'groq/llama'.capabilities"),
+        (12, "models.'groq/llama'.features[0]"),
     ]
+
+
+def test_a_missing_extra_is_named_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cronsim", None)
+    maintenance = "{cron: 0 3 * * SUN, duration: 2h}"
+    problem = problem_of(pool(f"deactivation: {{maintenance: {maintenance}}}"))
+    assert problem.key_path == "pools.text.deactivation.maintenance.cron"
+    assert "pip install 'capability-router[schedules]'" in problem.message
 
 
 def test_every_variable_that_is_missing_is_named() -> None:

@@ -1,19 +1,29 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from capability_router.calendars import CalendarReset, CronSpans
 from capability_router.config import Blueprint, load, loads
-from capability_router.engine.deactivation import ConsecutiveFailures
+from capability_router.engine.deactivation import (
+    ErrorThreshold,
+    Maintenance,
+    ProviderOutage,
+    SlowOutlier,
+)
 from capability_router.engine.faults import FAULT_TABLE, FaultRule, Health
 from capability_router.engine.feature import Feature
+from capability_router.engine.limits import Limit, Unit
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Price
 from capability_router.engine.outcome import FailureKind
+from capability_router.engine.reason import Reason
 from capability_router.engine.recovery import Cooldown
-from capability_router.engine.retry import RetryPolicy
-from capability_router.engine.rotation import RotationPolicy
-from capability_router.engine.selection import Priority, RoundRobin, StickUntilFailure
+from capability_router.engine.retry import Backoff, RepeatScope, RetryBudget, RetryPolicy
+from capability_router.engine.rotation import Degrade, RotationPolicy
+from capability_router.engine.selection import Priority
 from capability_router.engine.tree import CapabilityTree
+from tests.config.own import wants_small
 
 CHAT = "generation.text-generation.chat-completion"
 
@@ -31,6 +41,7 @@ models:
     features: [streaming]
     context_window: 2048
     price: {input: 0, output: 0.5}
+    deprecated_on: 2026-12-31
   groq/meta-llama/llama-3.1-8b: {capabilities: [haiku]}
 tree:
   compliance: [pii-detection]
@@ -43,8 +54,20 @@ pools:
     excluded_providers: []
     model_priority: [openai/gpt-4o-mini]
     provider_priority: [openai]
+    select: tests.config.own:wants_small
     strategy: priority
-    deactivation: {consecutive_failures: 4}
+    deactivation:
+      consecutive_failures: 4
+      error_rate: 0.4
+      of_last: 30
+      min_requests: 6
+      within: 2m
+      max_ejected: 0.7
+      slow: {factor: 4, min_requests: 11, min_models: 2, interval: 20s, first_token: true}
+      provider_outage: {models: 3, share: 0.6}
+      maintenance:
+        - {cron: "0 3 * * SUN", duration: 2h, zone: Europe/Berlin, models: [local/smollm2]}
+        - {cron: "0 4 1 * *", duration: 30m, providers: [groq]}
     recovery:
       cooldown: 5s
       max_cooldown: 12s
@@ -52,11 +75,28 @@ pools:
       multiplier: 3
       jitter: 0.1
       forget_after: 20s
-    retry: {max_attempts: 3, deadline: 60s, attempt_timeout: 30s, backoff: 20ms}
+      quota_resets: {every: month, at: "07:30", zone: Asia/Kolkata, day: 2}
+    retry:
+      max_attempts: 3
+      deadline: 60s
+      attempt_timeout: 30s
+      same_model: 4
+      scope: first
+      backoff: fixed
+      base_delay: 20ms
+      throttled_delay: 2s
+      max_delay: 9s
+      max_wait: 5s
+      wait_for: [rate_limited, request_limit]
+      budget: {share: 0.3, per_second: 2}
+    limits: {requests: 100/minute}
+    quota: {usd: 5/day}
+    degrade: [siblings, ancestors]
   plain: {hierarchy_node: compliance}
 faults:
   content_policy: {next_model: true}
   overloaded: {health: model}
+allow_imports: true
 """
 
 
@@ -95,6 +135,7 @@ def test_models_stand_at_full_paths(plan: Blueprint) -> None:
             features=frozenset({Feature.STREAMING}),
             context_window=2048,
             price=Price(0.0, 0.5),
+            deprecated_at=datetime(2026, 12, 31, tzinfo=UTC).timestamp(),
         ),
         Model("groq/meta-llama/llama-3.1-8b", ("generation.text-generation.haiku",)),
     )
@@ -118,12 +159,34 @@ def test_every_setting_of_a_pool_reaches_its_policy(plan: Blueprint) -> None:
         allowed_providers=("openai", "local"),
         model_priority=("openai/gpt-4o-mini",),
         provider_priority=("openai",),
+        select=wants_small,
     )
     assert pool.policy == RotationPolicy(
-        deactivation=ConsecutiveFailures(4),
-        recovery=Cooldown(5.0, 12.0, 90.0, 3.0, 0.1, 20.0),
+        deactivation=ErrorThreshold(4, 0.4, 30, 6, 120.0),
+        recovery=Cooldown(
+            *(5.0, 12.0, 90.0, 3.0, 0.1, 20.0),
+            quota_resets=CalendarReset("month", "07:30", "Asia/Kolkata", 2),
+        ),
         selection=Priority,
-        retry=RetryPolicy(3, 60.0, 30.0, 0.02),
+        retry=RetryPolicy(
+            *(3, 60.0, 30.0, 4, RepeatScope.FIRST, Backoff.FIXED, 0.02, 2.0, 9.0, 5.0),
+            wait_for=frozenset({Reason.RATE_LIMITED, Reason.REQUEST_LIMIT}),
+            budget=RetryBudget(0.3, 2.0),
+        ),
+        max_ejected=0.7,
+        slow=SlowOutlier(4.0, 11, 2, 20.0, first_token=True),
+        outage=ProviderOutage(3, 0.6),
+        maintenance=(
+            Maintenance(
+                CronSpans("0 3 * * SUN", 7200.0, "Europe/Berlin"), models=("local/smollm2",)
+            ),
+            Maintenance(CronSpans("0 4 1 * *", 1800.0), providers=("groq",)),
+        ),
+        limits=(
+            Limit(Unit.REQUESTS, 100, 60.0),
+            Limit(Unit.USD, 5, resets=CalendarReset("day")),
+        ),
+        degrade=(Degrade.SIBLINGS, Degrade.ANCESTORS),
     )
 
 
@@ -138,36 +201,56 @@ def test_one_setting_leaves_the_others_of_its_section_alone() -> None:
     assert (policy.recovery, policy.retry) == (Cooldown(jitter=0), RetryPolicy(max_attempts=2))
 
 
+def test_the_share_of_failures_can_be_switched_off() -> None:
+    text = "pools: {p: {hierarchy_node: ocr, deactivation: {error_rate: off}}}"
+    assert loads(text).pools[0].policy.deactivation == ErrorThreshold(rate=None)
+
+
+def test_what_is_off_by_default_is_switched_on_by_its_section() -> None:
+    text = "pools: {p: {hierarchy_node: ocr, deactivation: {slow: {}, provider_outage: {}}}}"
+    policy = loads(text).pools[0].policy
+    assert (policy.slow, policy.outage) == (SlowOutlier(), ProviderOutage())
+
+
+def test_one_value_stands_for_a_list_of_one() -> None:
+    text = """
+pools:
+  p:
+    hierarchy_node: ocr
+    degrade: ancestors
+    deactivation: {maintenance: {cron: 0 3 * * *, duration: 1h}}
+"""
+    policy = loads(text).pools[0].policy
+    assert policy.degrade == (Degrade.ANCESTORS,)
+    assert policy.maintenance == (Maintenance(CronSpans("0 3 * * *", 3600.0)),)
+
+
+@pytest.mark.parametrize(
+    ("written", "reset"),
+    [
+        ("00:00 America/Los_Angeles", CalendarReset("day", "00:00", "America/Los_Angeles")),
+        ("07:30", CalendarReset("day", "07:30")),
+        ("{every: week, day: 7}", CalendarReset("week", day=7)),
+        ("{}", CalendarReset("day")),
+    ],
+)
+def test_a_quota_of_the_provider_resets_by_the_calendar(written: str, reset: CalendarReset) -> None:
+    text = f"pools: {{p: {{hierarchy_node: ocr, recovery: {{quota_resets: {written}}}}}}}"
+    assert loads(text).pools[0].policy.recovery == Cooldown(quota_resets=reset)
+
+
 def test_only_the_given_cells_of_the_fault_table_change(plan: Blueprint) -> None:
     changed = {kind: rule for kind, rule in plan.faults.items() if rule != FAULT_TABLE[kind]}
     assert changed == {
         FailureKind.CONTENT_POLICY: FaultRule(Health.UNTOUCHED, next_model=True),
-        FailureKind.OVERLOADED: FaultRule(Health.MODEL, repeat_if_alone=True),
+        FailureKind.OVERLOADED: FaultRule(Health.MODEL, repeatable=True),
     }
-
-
-@pytest.mark.parametrize(
-    ("name", "strategy"),
-    [
-        ("priority", Priority),
-        ("round-robin", RoundRobin),
-        ("stick-until-failure", StickUntilFailure),
-    ],
-)
-def test_a_strategy_is_found_by_its_name(name: str, strategy: type) -> None:
-    (pool,) = loads(f"pools: {{p: {{hierarchy_node: ocr, strategy: {name}}}}}").pools
-    assert pool.policy.selection is strategy
-
-
-def test_an_import_path_is_followed_where_that_is_allowed() -> None:
-    path = "capability_router.engine.selection:RoundRobin"
-    text = f"allow_imports: true\npools: {{p: {{hierarchy_node: ocr, strategy: '{path}'}}}}"
-    assert loads(text).pools[0].policy.selection is RoundRobin
 
 
 def test_sections_may_be_empty() -> None:
     text = (
         "providers:\nmodels:\ntree:\naliases:\npools:\n  p:\n    hierarchy_node: ocr\n    retry:\n"
+        "    limits:\n    quota:\n    deactivation:\n"
     )
     assert loads(text + "faults:\n").pools[0].policy == RotationPolicy()
 

@@ -12,6 +12,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import v4
 
+from capability_router.config import loads
 from capability_router.lab import Lab
 from tests.docs.snippets import README, snippet, snippets
 
@@ -78,6 +79,18 @@ def test_the_notebook_snippet_runs_in_a_real_kernel(tmp_path: Path) -> None:
     assert "active_count=2" in state
     assert "beta/small" in active
     assert "alpha/small" not in active
+
+
+def test_the_file_about_limits_is_a_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", "any")
+    blueprint = loads(snippet("Free tiers, limits and maintenance"))
+    (pool,) = blueprint.pools
+    (model,) = blueprint.models
+    assert pool.policy.maintenance
+    assert (str(model.limits[0]), len(blueprint.providers[0].limits)) == (
+        "1000 requests until 00:00 UTC",
+        2,
+    )
 
 
 def test_every_block_of_the_readme_is_run() -> None:

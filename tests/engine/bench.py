@@ -4,7 +4,7 @@ Everything is named by numbers and plain words, so that the same steps can be ta
 """
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 
 from capability_router.engine.call import Call, Stop, Try, Wait
@@ -14,71 +14,29 @@ from capability_router.engine.errors import (
     LeaseEndedError,
     NoAvailableModelError,
 )
-from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.faults import FAULT_TABLE, Health
 from capability_router.engine.lease import Lease, LeaseEnd
+from capability_router.engine.limits import Limit
 from capability_router.engine.membership import PoolPreferences
-from capability_router.engine.model import Model
+from capability_router.engine.model import Model, Provider
 from capability_router.engine.outcome import Failure, FailureKind, Outcome
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.retry import RepeatScope
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.tree import CapabilityTree
+from capability_router.testing.clock import ManualClock
 from tests.engine.building import Rig, ids
+from tests.engine.mirrors import Mirror, Quota
 
 SMALL_TREE: TreeMapping = {"gen": {"text": ["chat", "code"], "image": ["draw"]}, "rank": ["rerank"]}
 
 
+START = ManualClock().wall()
+
+
 def under(path: str, node: str) -> bool:
     return path == node or path.startswith(f"{node}.")
-
-
-@dataclass
-class Waiting:
-    """A model on standby, as its events tell."""
-
-    until: float
-    on_trial: bool = False
-
-
-@dataclass
-class Mirror:
-    """The members of one pool, replayed from its events; an event that cannot be true fails."""
-
-    active: set[str] = field(default_factory=set[str])
-    standby: dict[str, Waiting] = field(default_factory=dict[str, Waiting])
-    rotations: int = 0
-
-    def take(self, event: RoutingEvent) -> None:
-        model, until = event.model, inf if event.until is None else event.until
-        match event.type:
-            case EventType.MODEL_ADDED:
-                assert model not in self.active | self.standby.keys(), event
-                self.active.add(model)
-            case EventType.MODEL_REMOVED:
-                assert (model in self.active) != (model in self.standby), event
-                self.active.discard(model)
-                self.standby.pop(model, None)
-            case EventType.MODEL_DEACTIVATED:
-                self.active.remove(model)
-                self.standby[model] = Waiting(until)
-                self.rotations += 1
-            case EventType.MODEL_ACTIVATED:
-                del self.standby[model]
-                self.active.add(model)
-                self.rotations += 1
-            case EventType.STANDBY_EXTENDED:
-                assert until > self.standby[model].until, event
-                self.standby[model].until = until
-            case EventType.PROBE_STARTED:
-                assert not self.standby[model].on_trial, event
-                self.standby[model].on_trial = True
-            case EventType.PROBE_FAILED | EventType.PROBE_RETURNED:
-                assert self.standby[model].on_trial, event
-                assert until >= self.standby[model].until, event
-                self.standby[model] = Waiting(until)
-            case EventType.MODEL_ROTATED:
-                assert model in self.active | self.standby.keys(), event
 
 
 @dataclass
@@ -93,10 +51,23 @@ class Running:
 class Bench:
     """One router, the leases and calls that are open on it, and a log of all that it said."""
 
-    def __init__(self, policy: RotationPolicy) -> None:
-        self.rig = Rig(policy=policy, tree=CapabilityTree.from_mapping(SMALL_TREE), seed=5)
+    def __init__(
+        self,
+        policy: RotationPolicy,
+        model_limits: tuple[Limit, ...] = (),
+        provider_limits: tuple[Limit, ...] = (),
+    ) -> None:
+        self.rig = Rig(
+            policy=policy,
+            providers=[Provider(each, limits=provider_limits) for each in "ab"],
+            tree=CapabilityTree.from_mapping(SMALL_TREE),
+            seed=5,
+        )
         self.router = self.rig.router
-        self.retry = policy.retry
+        self.policy, self.retry = policy, policy.retry
+        self.model_limits = model_limits
+        self.provider_limits = provider_limits
+        self.quotas: dict[tuple[str, Limit], Quota] = {}
         self.mirrors: dict[str, Mirror] = defaultdict(Mirror)
         self.pools: dict[str, CapabilityPool] = {}
         self.excluded: dict[str, list[str]] = {}
@@ -114,7 +85,16 @@ class Bench:
             return
         leaves = [node.path for node in self.router.tree if node.is_leaf]
         capabilities = (leaves[place % len(leaves)], leaves[second % len(leaves)])
-        self.router.register(Model(model_id, capabilities))
+        # The id comes again with a fresh account: a model that was dropped is forgotten.
+        self.quotas = {key: q for key, q in self.quotas.items() if key[0] != f"model {model_id}"}
+        self.router.register(
+            Model(
+                model_id,
+                capabilities,
+                limits=self.model_limits,
+                deprecated_at=START + 9000.0 if number == 7 else None,
+            )
+        )
 
     def unregister(self, number: int) -> None:
         self.router.unregister(self._model(number))
@@ -124,6 +104,20 @@ class Bench:
         self.excluded[name] = list(excluded)
         preferences = PoolPreferences(excluded_providers=self.excluded[name])
         self.pools[name] = self.router.add_pool(name, self._node(place), None, preferences)
+
+    def update_pool(self, number: int, excluded: str) -> None:
+        declared = self.router.pools
+        if declared:
+            name = declared[number % len(declared)].name
+            self.excluded[name] = list(excluded)
+            preferences = PoolPreferences(excluded_providers=self.excluded[name])
+            self.router.update_pool(name, preferences=preferences)
+
+    def set_wall(self, seconds: float) -> None:
+        """Set the wall clock, forward or back."""
+        self._note_day()
+        self.rig.clock.set_wall(self.rig.clock.wall() + seconds)
+        self._note_day()
 
     def add_node(self, place: int) -> None:
         self._nodes += 1
@@ -141,6 +135,7 @@ class Bench:
     def select(self, place: int) -> None:
         node = self._node(place)
         self._meet(node)
+        self._catch_up(node)
         try:
             lease = self.router.select(CompletionRequest(node))
         except NoAvailableModelError as nobody:
@@ -178,7 +173,12 @@ class Bench:
             assert ended in {LeaseEnd.REPORTED, LeaseEnd.RELEASED}
             return
         assert ended in {None, LeaseEnd.EXPIRED}
-        assert self._health() == before
+        if lease.reserved:
+            # What is given back may bring models back; it sends nobody away.
+            standby = {name: away for name, _, away in self._standings()}
+            assert all(standby[name] <= away for name, _, away in before[0])
+        else:
+            assert self._health() == before
 
     def start(self, place: int, deadline_s: float | None) -> None:
         """Begin a call that other steps may come between."""
@@ -226,14 +226,22 @@ class Bench:
     # What must hold.
 
     def check(self) -> None:
+        self._note_day()
+        # Also those of related nodes, which were made by asking for them.
+        everywhere = self.router._topology.every_pool()
+        self.pools |= {pool.name: pool for pool in everywhere}
+        for pool in self.pools.values():
+            pool.get_state()
         self._replay()
         open_leases = [lease for lease in self.leases if lease.end is None]
         self._check_pools(open_leases)
         in_flight = Counter(id(lease.state) for lease in open_leases)
         for lease in self.leases:
             assert lease.state.in_flight == in_flight[id(lease.state)]
-        trials = Counter(id(lease.pick.trial) for lease in open_leases if lease.probe)
+        trials = Counter(id(lease.trial) for lease in open_leases if lease.probe)
         assert set(trials.values()) <= {1}
+        for quota in self.quotas.values():
+            quota.check(self.rig.clock.now())
 
     def _check_pools(self, open_leases: list[Lease]) -> None:
         probing = {(lease.pool.name, lease.model.id) for lease in open_leases if lease.probe}
@@ -243,6 +251,9 @@ class Bench:
             assert set(ids(pool.get_active_models())) == mirror.active
             assert set(ids(pool.get_standby_models())) == mirror.standby.keys()
             assert pool.get_state().rotation_events == mirror.rotations
+            ejected = sum(it.ejected for it in mirror.standby.values())
+            members = len(mirror.active) + len(mirror.standby)
+            assert ejected <= max(1, int(self.policy.max_ejected * members))
             assert mirror.active | mirror.standby.keys() == self._expected_members(pool)
             on_trial = {(name, each) for each, it in mirror.standby.items() if it.on_trial}
             assert on_trial <= probing
@@ -258,6 +269,7 @@ class Bench:
     def _eligible(self, node: str, tried: set[str]) -> set[str]:
         """Return who could serve a node now, by what the events have told."""
         now, serving = self.rig.clock.now(), self._serving(node)
+        serving = [each for each in serving if (self.mirrors[each].closed_until or now) <= now]
         standby = [item for name in serving for item in self.mirrors[name].standby.items()]
         due = {each for each, it in standby if it.until <= now and not it.on_trial}
         able = due.union(*(self.mirrors[name].active for name in serving))
@@ -275,18 +287,23 @@ class Bench:
     def _ask(self, running: Running) -> None:
         call, now = running.call, self.rig.clock.now()
         tried = {attempt.model for attempt in call.attempts}
-        self._replay()
+        self._catch_up(running.node)
         eligible = self._eligible(running.node, tried)
         step = call.next()
+        self._replay()
+        # Who was found to have nothing left of a limit was not eligible after all.
+        eligible &= self._eligible(running.node, tried)
         match step:
             case Try():
                 assert now < running.deadline
                 assert 0 < step.timeout_s <= running.deadline - now
                 assert len(call.attempts) < self.retry.max_attempts
-                assert step.model.id not in tried or not eligible
+                first = self.retry.scope is RepeatScope.FIRST
+                repeated = first and bool(tried) and step.model.id == call.attempts[-1].model
+                assert step.model.id not in tried or not eligible or repeated
                 self._open(step.lease)
             case Wait():
-                assert not eligible
+                assert not eligible or self.retry.scope is RepeatScope.FIRST
                 self.rig.clock.advance(step.seconds)
                 self.log.append(f"wait {step.seconds}")
             case Stop():
@@ -301,25 +318,46 @@ class Bench:
 
     # Small matters.
 
+    def _note_day(self) -> None:
+        for quota in self.quotas.values():
+            quota.observe(self.rig.clock.wall())
+
     def _open(self, lease: Lease) -> None:
         self.leases.append(lease)
-        self.log.append(f"{lease.pool.name} {lease.model.id} {lease.probe} {lease.pick.panic}")
+        now, wall = self.rig.clock.now(), self.rig.clock.wall()
+        provider = lease.model.provider
+        limits = [(f"model {lease.model.id}", limit) for limit in self.model_limits]
+        if provider in ("a", "b"):
+            limits += [(f"provider {provider}", limit) for limit in self.provider_limits]
+        limits += [(f"pool {lease.pool.name}", limit) for limit in self.policy.limits]
+        for name, limit in dict.fromkeys(limits):
+            self.quotas.setdefault((name, limit), Quota(limit)).admit(lease, now, wall)
+        self.log.append(f"{lease.pool.name} {lease.model.id} {lease.probe} {lease.panic}")
 
     def _meet(self, node: str) -> None:
         """Remember the pool of a node, which may be made by asking for it."""
         pool = self.router.pool(node)
         self.pools[pool.name] = pool
 
+    def _catch_up(self, node: str) -> None:
+        """Let the pools of a node do what the clock demands, and take note of it."""
+        for name in self._serving(node):
+            self.pools[name].get_state()
+        self._replay()
+
     def _replay(self) -> None:
         for event in self.rig.events[self._replayed :]:
             self.mirrors[event.pool].take(event)
         self._replayed = len(self.rig.events)
 
-    def _health(self) -> list[object]:
+    def _health(self) -> tuple[list[tuple[str, set[str], set[str]]], list[int]]:
         self._replay()
-        members = [(name, set(m.active), set(m.standby)) for name, m in self.mirrors.items()]
         failing = [self.router.state(m.id).consecutive_failures for m in self.router.models]
-        return [members, failing]
+        return self._standings(), failing
+
+    def _standings(self) -> list[tuple[str, set[str], set[str]]]:
+        self._replay()
+        return [(name, set(m.active), set(m.standby)) for name, m in self.mirrors.items()]
 
     def _model(self, number: int) -> str:
         known = ids(self.router.models)

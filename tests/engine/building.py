@@ -15,10 +15,12 @@ from capability_router.engine.call import Try
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
 from capability_router.engine.lease import Lease
-from capability_router.engine.model import Model
+from capability_router.engine.member import Member, Rank
+from capability_router.engine.model import Model, Provider
 from capability_router.engine.outcome import Failure, FailureKind, Outcome, Usage
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.state import ModelState
 from capability_router.engine.tree import CapabilityTree
 from capability_router.failures import failure_of
 from capability_router.router import CapabilityRouter
@@ -46,12 +48,18 @@ def model(
     )
 
 
+def member(model_id: str, rank: Rank = (0, 0, 0)) -> Member:
+    """Return an active member of a pool, for strategies that are driven by hand."""
+    return Member(model(model_id), ModelState(), rank, frozenset({CHAT, TEXT}), 0.0)
+
+
 class Rig:
     """A router with its clock in hand, and all that it has told."""
 
     def __init__(
         self,
         *models: Model | str,
+        providers: Iterable[Provider] = (),
         policy: RotationPolicy | None = None,
         faults: Mapping[FailureKind, FaultRule] = FAULT_TABLE,
         tree: CapabilityTree | None = None,
@@ -62,6 +70,7 @@ class Rig:
         self.events: list[RoutingEvent] = []
         self.router = CapabilityRouter(
             tree,
+            providers=providers,
             policy=policy,
             faults=faults,
             clock=self.clock,

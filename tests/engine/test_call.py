@@ -22,7 +22,7 @@ from tests.engine.building import CHAT, Rig, model
 
 ERROR = Failure(FailureKind.SERVER_ERROR, status=500, error=RuntimeError("of the provider"))
 STEADY = RotationPolicy(recovery=Cooldown(jitter=0.0))
-ALONE = [kind for kind, rule in FAULT_TABLE.items() if rule.repeat_if_alone]
+ALONE = [kind for kind, rule in FAULT_TABLE.items() if rule.repeatable]
 NOT_REPEATED = [k for k, rule in FAULT_TABLE.items() if rule.next_model and k not in ALONE]
 
 
@@ -162,7 +162,7 @@ def test_only_model_is_repeated_once_after_a_pause(kind: FailureKind) -> None:
     fail(call, kind)
     pause = call.next()
     assert isinstance(pause, Wait)
-    assert 0 <= pause.seconds <= 0.1
+    assert 0 <= pause.seconds <= (1.0 if kind is FailureKind.OVERLOADED else 0.05)
     assert fail(call, kind) == "a/x"
     assert len(all_failed(call.next()).attempts) == 2
 
@@ -259,15 +259,12 @@ def test_attempt_may_take_no_longer_than_what_is_left() -> None:
     assert (first.timeout_s, second.timeout_s) == (20.0, 10.0)
 
 
-def test_pause_ends_with_the_deadline() -> None:
-    retry = RetryPolicy(deadline_s=0.001, backoff_s=1000.0)
+def test_nobody_waits_for_a_repetition_that_would_come_after_the_deadline() -> None:
+    retry = RetryPolicy(deadline_s=0.001, base_s=1000.0, max_backoff_s=1000.0)
     rig = Rig("a/x", policy=trying(retry))
     call = rig.router.plan("chat-completion")
     fail(call)
-    pause = call.next()
-    assert pause == Wait(0.001)
-    rig.clock.advance(0.001)
-    assert all_failed(call.next()).why == "the deadline has passed"
+    assert all_failed(call.next()).why == "no other model is left"
 
 
 def test_timeout_that_the_callers_own_deadline_caused_does_not_count() -> None:
@@ -363,6 +360,7 @@ def test_decision_tells_who_served_from_which_pool_and_what_was_tried() -> None:
             {**second, "latency_s": 0.25, "probe": False},
         ],
         "panic": False,
+        "degraded_to": None,
     }
     assert rig.router.state("b/y").output_tokens == 4
 

@@ -187,6 +187,65 @@ def test_library_with_its_own_place_for_headers_is_read_there() -> None:
     assert failure_of(error, lambda _: {"retry-after": "3"}).retry_after_s == 3.0
 
 
+NOVEMBER_S = 1793491200.0
+"""2026-11-01T00:00:00Z."""
+
+OPENAI_RESET = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}
+ANTHROPIC_RESET = {
+    "anthropic-ratelimit-tokens-remaining": "0",
+    "anthropic-ratelimit-tokens-reset": "2026-11-01T00:01:00Z",
+}
+OPENROUTER_RESET = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1793491260000"}
+SPENT = "You have reached your specified API usage limits. You will regain access on"
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "headers", "kind", "wait_s"),
+    [
+        (429, "Slow down", OPENAI_RESET, "rate_limited", 360.0),
+        (429, "Slow down", ANTHROPIC_RESET, "rate_limited", 60.0),
+        (429, "Rate limit exceeded: free-models-per-day", OPENROUTER_RESET, "rate_limited", 60.0),
+        # OpenRouter has often put them only into the body.
+        (429, f"{{'metadata': {{'headers': {OPENROUTER_RESET}}}}}", {}, "rate_limited", 60.0),
+        (429, "Slow down", {**OPENAI_RESET, "Retry-After": "7"}, "rate_limited", 7.0),
+        (429, "Slow down", {**OPENAI_RESET, "retry-after-ms": "700"}, "rate_limited", 0.7),
+        (429, "Please try again in 20s.", OPENAI_RESET, "rate_limited", 20.0),
+        (400, f"{SPENT} 2026-11-02 at 00:00 UTC.", {}, "quota_exhausted", 86_400.0),
+        (400, f"{SPENT} 2026-11-02 at 00:00 UTC.", ANTHROPIC_RESET, "quota_exhausted", 86_400.0),
+        (403, f"{SPENT} 2026-11-02 at 00:00 UTC.", {}, "quota_exhausted", 86_400.0),
+        (429, f"{SPENT} 2026-11-02 at 00:00 UTC.", {}, "quota_exhausted", 86_400.0),
+        # A past moment says nothing: what is known of the kind decides how long to wait.
+        (400, f"{SPENT} 2026-10-01 at 00:00 UTC.", {}, "quota_exhausted", None),
+        (429, "insufficient_quota", OPENROUTER_RESET, "quota_exhausted", 60.0),
+        (402, "Your credits reset at 2026-11-01T00:01:00Z", {}, "billing", 60.0),
+        (400, "No such parameter", OPENAI_RESET, "invalid_request", None),
+        (401, "Bad key", OPENAI_RESET, "auth", None),
+        (404, "The model is not available until 2026-11-02", {}, "not_found", None),
+        (500, "Out of order", OPENAI_RESET, "server_error", None),
+    ],
+)
+def test_end_of_a_limit_is_the_wait_and_leaves_the_kind_alone(
+    status: int, text: str, headers: dict[str, str], kind: str, wait_s: float | None
+) -> None:
+    response = httpx.Response(status, headers=headers, request=REQUEST)
+    error = openai.APIStatusError(text, response=response, body=None)
+    failure = failure_of(error, wall_s=NOVEMBER_S)
+    assert (failure.kind, failure.retry_after_s) == (kind, wait_s)
+
+
+def test_end_of_a_limit_is_read_where_a_library_keeps_its_headers() -> None:
+    error = RuntimeError("slow down")
+    error.status_code = 429  # type: ignore[attr-defined]  # as libraries do
+    assert failure_of(error, lambda _: httpx.Headers(OPENAI_RESET)).retry_after_s == 360.0
+
+
+def test_end_of_a_limit_is_read_from_the_words_where_no_response_is_kept() -> None:
+    error = RuntimeError(f"{SPENT} 2026-11-02 at 00:00 UTC.")
+    error.status_code = 400  # type: ignore[attr-defined]  # as libraries do
+    failure = failure_of(error, wall_s=NOVEMBER_S)
+    assert (failure.kind, failure.retry_after_s) == ("quota_exhausted", 86_400.0)
+
+
 def test_response_without_headers_is_no_response() -> None:
     error = RuntimeError()
     error.response = SimpleNamespace(status_code=500)  # type: ignore[attr-defined]  # as libraries do

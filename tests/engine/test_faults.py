@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from capability_router.engine.faults import FAULT_TABLE, FaultRule, Health, classify
 from capability_router.engine.outcome import Failure, FailureKind, Outcome
+from capability_router.engine.rotation import RotationPolicy
 from tests.engine.building import Rig
 
 # kind: what it does to health, whether another model may follow, whether a lone model is repeated.
@@ -33,7 +34,7 @@ ROWS = {
 @pytest.mark.parametrize("kind", FailureKind)
 def test_every_row_of_the_table_is_the_documented_one(kind: FailureKind) -> None:
     rule = FAULT_TABLE[kind]
-    assert (rule.health, rule.next_model, rule.repeat_if_alone) == ROWS[kind]
+    assert (rule.health, rule.next_model, rule.repeatable) == ROWS[kind]
 
 
 def test_table_has_a_row_for_every_kind_and_cannot_be_written() -> None:
@@ -83,6 +84,8 @@ def test_first_failure_of_each_kind_does_to_health_what_its_row_says(kind: Failu
         (403, "Quota exhausted for this project", "quota_exhausted"),
         (400, "Your credit balance is too low to access the API", "quota_exhausted"),
         (400, "You will regain access on 2031-02-01 at 00:00 UTC", "quota_exhausted"),
+        (429, "organization_spend_limit_exceeded", "quota_exhausted"),
+        (429, "'error_code': 'enforced_spend_limit_reached'", "quota_exhausted"),
         (404, "", "not_found"),
         (408, "", "timeout"),
         (409, "", "overloaded"),
@@ -112,6 +115,33 @@ def test_wait_that_only_the_text_states_is_read(text: str, seconds: float) -> No
     assert classify(429, text, retry_after_s=3.0).retry_after_s == 3.0
 
 
+@pytest.mark.parametrize(
+    ("status", "text", "kind", "wait_s"),
+    [
+        (429, "", "rate_limited", 60.0),
+        (429, "insufficient_quota", "quota_exhausted", 60.0),
+        (403, "Quota exhausted for this project", "quota_exhausted", 60.0),
+        (400, "You will regain access on 2031-02-01", "quota_exhausted", 60.0),
+        (402, "", "billing", 60.0),
+        (429, "You exceeded your current quota. Please retry in 27.5s.", "rate_limited", 27.5),
+        (400, "", "invalid_request", None),
+        (401, "", "auth", None),
+        (403, "", "forbidden", None),
+        (503, "", "overloaded", None),
+        (None, "", "connection", None),
+    ],
+)
+def test_renewal_of_a_limit_is_the_wait_after_a_limit_and_decides_no_kind(
+    status: int | None, text: str, kind: str, wait_s: float | None
+) -> None:
+    failure = classify(status, text, resets_after_s=60.0)
+    assert (failure.kind, failure.retry_after_s) == (kind, wait_s)
+
+
+def test_wait_that_was_asked_for_wins_over_the_renewal_of_a_limit() -> None:
+    assert classify(429, retry_after_s=3.0, resets_after_s=60.0).retry_after_s == 3.0
+
+
 @given(st.integers(400, 499), st.text(max_size=20))
 def test_no_client_error_is_ever_the_servers_fault(status: int, text: str) -> None:
     assert classify(status, text).kind is not FailureKind.SERVER_ERROR
@@ -136,7 +166,7 @@ def test_provider_text_and_error_stay_out_of_the_failures_repr() -> None:
 
 def test_replaced_row_is_obeyed() -> None:
     faults = {**FAULT_TABLE, FailureKind.SERVER_ERROR: FaultRule(Health.PROVIDER)}
-    rig = Rig("a/x", "a/y", "b/z", faults=faults)
+    rig = Rig("a/x", "a/y", "b/z", faults=faults, policy=RotationPolicy(max_ejected=1.0))
     rig.fail(FailureKind.SERVER_ERROR)
     assert rig.standby() == ["a/x", "a/y"]
     assert rig.events[-1].reason == "error_threshold"

@@ -63,7 +63,7 @@ def test_callers_limit_excuses_a_model_only_where_it_is_far_shorter_than_the_poo
 
 
 def test_trials_in_panic_do_not_lengthen_a_standby() -> None:
-    rig = Rig("a/x", "b/y")
+    rig = Rig("a/x", "b/y", policy=RotationPolicy(max_ejected=1.0))
     rig.fail_out("a/x")
     rig.fail_out("b/y")
     before = rig.router.pool("chat-completion").next_trial_s(

@@ -5,11 +5,11 @@ from random import Random
 
 import pytest
 
-from capability_router.engine.deactivation import Reason
 from capability_router.engine.errors import NoAvailableModelError, UnknownCapabilityError
 from capability_router.engine.events import EventEmitter, EventType, RoutingEvent
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.pool import CapabilityPool
+from capability_router.engine.reason import Reason
 from capability_router.engine.recovery import Cooldown
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
@@ -279,7 +279,7 @@ def test_pool_takes_models_of_its_providers_only(
     for each in map(model, ("a/x", "b/y", "c/z")):
         assert pool.covers(each) is (each.id in taken)
         if each.id not in taken:
-            with pytest.raises(ValueError, match=r"its provider '.' is filtered out"):
+            with pytest.raises(ValueError, match=r"the pool's filters do not admit it"):
                 pool.add_model(each)
         else:
             pool.add_model(each)

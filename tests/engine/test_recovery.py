@@ -7,25 +7,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capability_router.engine.deactivation import ConsecutiveFailures, Reason, Verdict
+from capability_router.engine.deactivation import ErrorThreshold, Verdict
 from capability_router.engine.errors import NoAvailableModelError
 from capability_router.engine.faults import FAULT_TABLE, Health
 from capability_router.engine.outcome import Failure, FailureKind, Outcome
+from capability_router.engine.reason import Reason
 from capability_router.engine.recovery import Cooldown
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import RetryPolicy
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.state import ModelState
+from capability_router.engine.timing import World
+from capability_router.testing.clock import ManualClock
 from tests.engine.building import CHAT, Rig
 
 STEADY = RotationPolicy(recovery=Cooldown(jitter=0.0))
 SERVER_ERROR = Failure(FailureKind.SERVER_ERROR)
 
 
+def world(seed: int) -> World:
+    return World(ManualClock(), Random(seed))
+
+
 def standbys(reason: str, kind: FailureKind | None, steps: int) -> list[float]:
     failure = Failure(kind) if kind else None
     policy = Cooldown(jitter=0.0)
-    return [policy.standby_s(reason, failure, step, Random(1)) for step in range(steps)]
+    return [policy.standby_s(reason, failure, step, world(1)) for step in range(steps)]
 
 
 @pytest.mark.parametrize(
@@ -53,14 +60,14 @@ def test_standby_doubles_up_to_the_cap_of_its_reason(
 
 @given(step=st.integers(0, 10_000), seed=st.integers())
 def test_jitter_adds_up_to_a_fifth_and_never_takes_away(step: int, seed: int) -> None:
-    plain = Cooldown(jitter=0.0).standby_s("error_threshold", SERVER_ERROR, step, Random(seed))
-    drawn = Cooldown().standby_s("error_threshold", SERVER_ERROR, step, Random(seed))
+    plain = Cooldown(jitter=0.0).standby_s("error_threshold", SERVER_ERROR, step, world(seed))
+    drawn = Cooldown().standby_s("error_threshold", SERVER_ERROR, step, world(seed))
     assert plain <= drawn <= plain * 1.2
 
 
 def test_jitter_spreads_the_returns() -> None:
-    rng = Random(3)
-    drawn = {Cooldown().standby_s("error_threshold", SERVER_ERROR, 0, rng) for _ in range(50)}
+    same = world(3)
+    drawn = {Cooldown().standby_s("error_threshold", SERVER_ERROR, 0, same) for _ in range(50)}
     assert len(drawn) == 50
     assert max(drawn) - min(drawn) > 0.3
 
@@ -68,7 +75,7 @@ def test_jitter_spreads_the_returns() -> None:
 @given(stated=st.floats(0, 1e6), step=st.integers(0, 100))
 def test_time_that_the_provider_stated_is_kept_to_the_letter(stated: float, step: int) -> None:
     failure = Failure(FailureKind.RATE_LIMITED, retry_after_s=stated)
-    assert Cooldown().standby_s("rate_limited", failure, step, Random(1)) == stated
+    assert Cooldown().standby_s("rate_limited", failure, step, world(1)) == stated
 
 
 @pytest.mark.parametrize(
@@ -91,8 +98,8 @@ def test_cooldown_that_cannot_work_is_refused(wrong: dict[str, float]) -> None:
 
 def test_reasons_may_have_other_times() -> None:
     policy = Cooldown(jitter=0.0, reason_cooldowns={"manual": (5.0, 7.0)})
-    assert [policy.standby_s("manual", None, step, Random(1)) for step in range(3)] == [5, 7, 7]
-    assert policy.standby_s(Reason.AUTH_FAILURE, None, 0, Random(1)) == inf
+    assert [policy.standby_s("manual", None, step, world(1)) for step in range(3)] == [5, 7, 7]
+    assert policy.standby_s(Reason.AUTH_FAILURE, None, 0, world(1)) == inf
 
 
 def until_due(rig: Rig) -> float:
@@ -217,33 +224,20 @@ def test_one_failure_is_enough_where_the_table_says_so(kind: FailureKind, reason
 
 
 def test_policy_judges_by_its_threshold_alone() -> None:
-    policy, rule = ConsecutiveFailures(threshold=2), FAULT_TABLE[FailureKind.SERVER_ERROR]
-    assert policy.judge(ModelState(consecutive_failures=1), SERVER_ERROR, rule) is None
-    assert policy.judge(ModelState(consecutive_failures=2), SERVER_ERROR, rule) == Verdict(
-        "error_threshold"
-    )
+    policy, rule = ErrorThreshold(consecutive=2), FAULT_TABLE[FailureKind.SERVER_ERROR]
+    one, two = ModelState(consecutive_failures=1), ModelState(consecutive_failures=2)
+    assert policy.judge(one, SERVER_ERROR, rule, 0.0) is None
+    assert policy.judge(two, SERVER_ERROR, rule, 0.0) == Verdict("error_threshold")
 
 
 def test_threshold_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="threshold 0"):
-        ConsecutiveFailures(threshold=0)
+    with pytest.raises(ValueError, match="consecutive 0"):
+        ErrorThreshold(consecutive=0)
 
 
 def test_zero_attempts_are_refused() -> None:
     with pytest.raises(ValueError, match="max_attempts 0"):
         RetryPolicy(max_attempts=0)
-
-
-@given(seed=st.integers(), repeats=st.integers(0, 5))
-def test_pause_is_drawn_from_zero_to_twice_its_mean(seed: int, repeats: int) -> None:
-    pause_s = RetryPolicy().pause_s(repeats, Random(seed))
-    assert 0 <= pause_s <= 0.05 * 2**repeats * 2
-
-
-def test_mean_pause_is_the_documented_one() -> None:
-    rng = Random(5)
-    pauses = [RetryPolicy().pause_s(0, rng) for _ in range(2000)]
-    assert sum(pauses) / len(pauses) == pytest.approx(0.05, rel=0.05)
 
 
 def test_model_on_standby_for_a_stated_reason_is_not_tried_early() -> None:

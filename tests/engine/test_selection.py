@@ -1,72 +1,79 @@
 """The strategies that ship, each driven as its pool drives it."""
 
+from functools import partial
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capability_router.engine.member import Rank
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.outcome import FailureKind
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.selection import (
     Priority,
-    Rank,
     RoundRobin,
     SelectionStrategy,
     StickUntilFailure,
+    StrategyFactory,
 )
-from tests.engine.building import Rig, ids, model
+from tests.engine.building import Rig, ids, member, model
 
 REQUEST = CompletionRequest("chat-completion")
-MODELS = {name: model(name) for name in ("a/1", "b/2", "c/3", "d/4")}
+NAMES = ("a/1", "b/2", "c/3", "d/4")
+MODELS = {name: member(name, (0, 0, place)) for place, name in enumerate(NAMES)}
 
 
-def with_models(strategy: SelectionStrategy, **ranks: Rank) -> SelectionStrategy:
-    for place, each in enumerate(MODELS.values()):
-        strategy.admit(each, ranks.get(each.name, (0, 0, place)))
+def with_models(make: StrategyFactory, **ranks: Rank) -> SelectionStrategy:
+    strategy = make(Random(1))
+    for each in MODELS.values():
+        rank = ranks.get(each.model.name)
+        strategy.admit(member(each.model.id, rank) if rank else each)
     return strategy
 
 
 def served(strategy: SelectionStrategy, *tried: str) -> str | None:
-    chosen = strategy.choose(REQUEST, lambda each: each.id not in tried)
+    chosen = strategy.choose(REQUEST, tried, 0.0)
     if chosen is None:
         return None
-    strategy.chosen(chosen, tried)
-    return chosen.id
+    strategy.chosen(chosen, tried, 0.0)
+    return chosen.model.id
 
 
-STRATEGIES: list[type[SelectionStrategy]] = [Priority, StickUntilFailure, RoundRobin]
+STRATEGIES: list[StrategyFactory] = [Priority, StickUntilFailure, RoundRobin]
 
 
 @pytest.mark.parametrize("make", STRATEGIES)
-def test_strategy_chooses_only_what_fits(make: type[SelectionStrategy]) -> None:
-    strategy = with_models(make())
+def test_strategy_chooses_only_what_fits(make: StrategyFactory) -> None:
+    strategy = with_models(make)
     assert served(strategy, "a/1", "b/2", "d/4") == "c/3"
     assert served(strategy, *MODELS) is None
 
 
 @pytest.mark.parametrize("make", STRATEGIES)
 def test_strategy_forgets_a_withdrawn_model_and_takes_it_back(
-    make: type[SelectionStrategy],
+    make: StrategyFactory,
 ) -> None:
-    strategy = make()
-    strategy.admit(MODELS["a/1"], (0, 0, 0))
+    strategy = make(Random(1))
+    strategy.admit(MODELS["a/1"])
     assert served(strategy) == "a/1"
     strategy.withdraw(MODELS["a/1"])
     assert served(strategy) is None
-    strategy.admit(MODELS["a/1"], (0, 0, 0))
+    strategy.admit(MODELS["a/1"])
     assert served(strategy) == "a/1"
 
 
 @pytest.mark.parametrize("make", STRATEGIES)
-def test_choosing_alone_changes_nothing(make: type[SelectionStrategy]) -> None:
-    strategy = with_models(make())
-    first = [strategy.choose(REQUEST, lambda _: True) for _ in range(3)]
-    assert ids(each for each in first if each) == ["a/1"] * 3
+def test_choosing_alone_changes_nothing(make: StrategyFactory) -> None:
+    strategy = with_models(make)
+    first = [strategy.choose(REQUEST, (), 0.0) for _ in range(3)]
+    assert ids(each.model for each in first if each) == ["a/1"] * 3
 
 
 def test_priority_serves_the_lowest_rank_every_time() -> None:
-    strategy = with_models(Priority(), **{"1": (5, 0, 0), "2": (0, 3, 1), "3": (0, 2, 2)})
+    strategy = with_models(Priority, **{"1": (5, 0, 0), "2": (0, 3, 1), "3": (0, 2, 2)})
     strategy.withdraw(MODELS["d/4"])
     assert [served(strategy) for _ in range(2)] == ["c/3", "c/3"]
     assert served(strategy, "c/3") == "b/2"
@@ -74,61 +81,56 @@ def test_priority_serves_the_lowest_rank_every_time() -> None:
 
 
 def test_priority_returns_to_a_better_model_that_came_back() -> None:
-    strategy = with_models(Priority())
+    strategy = with_models(Priority)
     strategy.withdraw(MODELS["a/1"])
     assert served(strategy) == "b/2"
-    strategy.admit(MODELS["a/1"], (0, 0, 0))
+    strategy.admit(MODELS["a/1"])
     assert served(strategy) == "a/1"
 
 
 def test_sticking_keeps_the_model_when_a_better_one_comes_back() -> None:
-    strategy = with_models(StickUntilFailure())
+    strategy = with_models(StickUntilFailure)
     assert served(strategy) == "a/1"
     strategy.withdraw(MODELS["a/1"])
     assert served(strategy) == "b/2"
-    strategy.admit(MODELS["a/1"], (0, 0, 0))
+    strategy.admit(MODELS["a/1"])
     assert served(strategy) == "b/2"
 
 
 def test_sticking_moves_on_when_the_model_failed_in_the_call() -> None:
-    strategy = with_models(StickUntilFailure())
+    strategy = with_models(StickUntilFailure)
     assert served(strategy) == "a/1"
     assert served(strategy, "a/1") == "b/2"
     assert served(strategy) == "b/2"
 
 
 def test_sticking_stays_when_one_request_only_lacked_a_feature_of_the_model() -> None:
-    strategy = with_models(StickUntilFailure())
-    assert served(strategy) == "a/1"
-    special = strategy.choose(REQUEST, lambda each: each.id == "d/4")
-    assert special is not None
-    strategy.chosen(special, ())
-    assert served(strategy) == "a/1"
+    policy = RotationPolicy(selection=StickUntilFailure)
+    rig = Rig(
+        model("a/1", features=["streaming"]), model("b/2", features=["vision"]), policy=policy
+    )
+    assert rig.serve() == "a/1"
+    vision = CompletionRequest("chat-completion", frozenset({"vision"}))
+    assert rig.router.select(vision).model.id == "b/2"
+    assert rig.serve() == "a/1"
 
 
 def test_round_robin_takes_each_in_turn() -> None:
-    strategy = with_models(RoundRobin())
+    strategy = with_models(RoundRobin)
     assert [served(strategy) for _ in range(6)] == ["a/1", "b/2", "c/3", "d/4", "a/1", "b/2"]
 
 
 def test_round_robin_puts_who_returns_at_the_end() -> None:
-    strategy = with_models(RoundRobin())
+    strategy = with_models(RoundRobin)
     strategy.withdraw(MODELS["a/1"])
-    strategy.admit(MODELS["a/1"], (0, 0, 0))
+    strategy.admit(MODELS["a/1"])
     assert [served(strategy) for _ in range(4)] == ["b/2", "c/3", "d/4", "a/1"]
 
 
 def test_round_robin_lets_a_skipped_model_keep_its_place() -> None:
-    strategy = with_models(RoundRobin())
+    strategy = with_models(RoundRobin)
     assert served(strategy, "a/1") == "b/2"
     assert served(strategy) == "a/1"
-
-
-def test_round_robin_takes_note_of_a_model_that_left_meanwhile() -> None:
-    strategy = with_models(RoundRobin())
-    strategy.withdraw(MODELS["a/1"])
-    strategy.chosen(MODELS["a/1"], ())
-    assert served(strategy) == "b/2"
 
 
 @given(
@@ -140,13 +142,12 @@ def test_round_robin_takes_note_of_a_model_that_left_meanwhile() -> None:
 def test_priority_agrees_with_sorting_whatever_comes_and_goes(
     changes: list[tuple[str, Rank]],
 ) -> None:
-    strategy, present = Priority(), dict[str, Rank]()
+    strategy, present = Priority(Random(1)), dict[str, Rank]()
     for model_id, rank in changes:
         if model_id in present:
-            strategy.withdraw(MODELS[model_id])
-            del present[model_id]
+            strategy.withdraw(member(model_id, present.pop(model_id)))
         else:
-            strategy.admit(MODELS[model_id], rank)
+            strategy.admit(member(model_id, rank))
             present[model_id] = rank
         order = sorted(present, key=lambda each: (present[each], each))
         assert served(strategy) == (order[0] if order else None)
@@ -183,3 +184,17 @@ def test_model_that_fails_once_does_not_leave_but_the_call_moves_on() -> None:
     assert rig.fail(FailureKind.SERVER_ERROR) == "a/1"
     assert rig.select("chat-completion", "a/1").model.id == "b/2"
     assert rig.standby() == []
+
+
+def test_priority_lets_a_fallback_share_out_among_equals() -> None:
+    policy = RotationPolicy(selection=partial(Priority, fallback=RoundRobin))
+    rig = Rig(policy=policy)
+    rig.router.add_pool("text", "chat-completion", None, PoolPreferences(provider_priority=["b"]))
+    for name in ("a/1", "b/1", "b/2", "c/1"):
+        rig.router.register(model(name))
+    assert [rig.serve() for _ in range(3)] == ["b/1", "b/2", "b/1"]
+    rig.router.deactivate("b/1")
+    rig.router.deactivate("b/2")
+    assert [rig.serve() for _ in range(3)] == ["a/1", "c/1", "a/1"]
+    rig.router.recover("b/2")
+    assert [rig.serve() for _ in range(2)] == ["b/2", "b/2"]

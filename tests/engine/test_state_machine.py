@@ -1,16 +1,26 @@
 """Random topologies under a random hand: what must always hold is checked after every step."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from capability_router.engine.deactivation import ConsecutiveFailures
+from capability_router import registry
+from capability_router.calendars import CalendarReset
+from capability_router.engine.deactivation import (
+    ErrorThreshold,
+    Maintenance,
+    ProviderOutage,
+    SlowOutlier,
+)
+from capability_router.engine.limits import Limit, Unit
 from capability_router.engine.outcome import FailureKind
-from capability_router.engine.retry import RetryPolicy
-from capability_router.engine.rotation import RotationPolicy
-from capability_router.engine.selection import Priority, RoundRobin, StickUntilFailure
+from capability_router.engine.retry import Backoff, RepeatScope, RetryBudget, RetryPolicy
+from capability_router.engine.rotation import Degrade, RotationPolicy
+from capability_router.engine.selection import StrategyFactory
 from tests.engine.bench import Bench
 
 numbers = st.integers(0, 15)
@@ -18,15 +28,74 @@ failures = st.sampled_from(FailureKind)
 outcomes = st.none() | failures
 stated = st.sampled_from([None, None, 0.0, 3.0, 120.0])
 moments = st.sampled_from([0.0, 0.1, 1.0, 2.5, 11.0, 61.0, 601.0, 5000.0])
-reasons = st.sampled_from(["manual", "error_threshold", "rate_limited", "auth_failure"])
-policies = st.builds(
-    RotationPolicy,
-    deactivation=st.builds(ConsecutiveFailures, threshold=st.integers(1, 3)),
-    selection=st.sampled_from([StickUntilFailure, Priority, RoundRobin]),
-    retry=st.builds(
-        RetryPolicy, max_attempts=st.integers(1, 5), deadline_s=st.sampled_from([None, 5.0])
-    ),
+reasons = st.sampled_from(["manual", "billing", "rate_limited", "auth_failure"])
+thresholds = st.builds(
+    ErrorThreshold,
+    consecutive=st.integers(1, 3),
+    rate=st.sampled_from([None, 0.5]),
+    min_requests=st.integers(1, 5),
 )
+retries = st.builds(
+    RetryPolicy,
+    max_attempts=st.integers(1, 5),
+    deadline_s=st.sampled_from([None, 5.0]),
+    same_model=st.integers(1, 3),
+    scope=st.sampled_from(RepeatScope),
+    backoff=st.sampled_from(Backoff),
+    max_wait_s=st.sampled_from([0.0, 0.0, 4.0]),
+    budget=st.builds(RetryBudget, share=st.just(0.2), per_s=st.sampled_from([0.0, 1.0])),
+)
+strategy_names = st.sampled_from(
+    [
+        "adaptive",
+        "cost-first",
+        "latency-first",
+        "least-in-flight",
+        "load-balanced",
+        "priority",
+        "rate-limit-aware",
+        "round-robin",
+        "session-sticky",
+        "stick-until-failure",
+        "weighted",
+    ]
+)
+limits = st.builds(
+    lambda amount, window: (
+        Limit(Unit.REQUESTS, amount, resets=CalendarReset("day"))
+        if window is None
+        else Limit(Unit.REQUESTS, amount, window_s=window)
+    ),
+    st.integers(1, 6),
+    st.sampled_from([None, 10.0, 600.0]),
+)
+some_limits = st.lists(limits, max_size=2).map(tuple)
+
+
+@dataclass(frozen=True)
+class NightlyWindow:
+    """Every day from three to five o'clock UTC."""
+
+    def next_span(self, wall_s: float) -> tuple[float, float]:
+        day = wall_s // 86_400 * 86_400
+        day += 0 if wall_s < day + 5 * 3600 else 86_400
+        return day + 3 * 3600, day + 5 * 3600
+
+
+def policies(**more: st.SearchStrategy[Any]) -> st.SearchStrategy[RotationPolicy]:
+    """Rotation policies that differ in all of the basics, and in what is named."""
+    return st.builds(
+        RotationPolicy,
+        deactivation=thresholds,
+        selection=strategy_names.map(factory),
+        retry=retries,
+        max_ejected=st.sampled_from([0.0, 0.5, 0.5, 1.0]),
+        **more,
+    )
+
+
+def factory(name: str) -> StrategyFactory:
+    return cast("StrategyFactory", registry.resolve(registry.STRATEGIES, name))
 
 
 class RouterUnderARandomHand(RuleBasedStateMachine):
@@ -36,18 +105,14 @@ class RouterUnderARandomHand(RuleBasedStateMachine):
         super().__init__()
         self.twins: list[Bench] = []
 
-    @initialize(
-        policy=policies,
-        models=st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=8),
-        pools=st.lists(st.tuples(numbers, st.sampled_from(["", "a", "ab"])), max_size=3),
-    )
-    def build(
+    def begin(
         self,
         policy: RotationPolicy,
         models: list[tuple[int, int, int]],
         pools: list[tuple[int, str]],
+        limits: tuple[tuple[Limit, ...], tuple[Limit, ...]] = ((), ()),
     ) -> None:
-        self.twins = [Bench(policy), Bench(policy)]
+        self.twins = [Bench(policy, *limits), Bench(policy, *limits)]
         for model in models:
             self.both("register", *model)
         for pool in pools:
@@ -112,6 +177,14 @@ class RouterUnderARandomHand(RuleBasedStateMachine):
     def add_pool(self, place: int, excluded: str) -> None:
         self.both("add_pool", place, excluded)
 
+    @rule(number=numbers, excluded=st.sampled_from(["", "a", "bd"]))
+    def update_pool(self, number: int, excluded: str) -> None:
+        self.both("update_pool", number, excluded)
+
+    @rule(seconds=st.sampled_from([-86_400.0, -3600.0, 3600.0, 86_400.0]))
+    def set_wall(self, seconds: float) -> None:
+        self.both("set_wall", seconds)
+
     @rule(place=numbers, deadline_s=st.sampled_from([None, None, 1.0, 100.0]))
     def start_call(self, place: int, deadline_s: float | None) -> None:
         self.both("start", place, deadline_s)
@@ -143,9 +216,73 @@ class RouterUnderARandomHand(RuleBasedStateMachine):
         self.everything_holds()
 
 
-# The profile decides where it looks further than this.
-RouterUnderARandomHand.TestCase.settings = settings(
-    max_examples=max(500, settings.default.max_examples if settings.default else 0),
-    stateful_step_count=40,
-)
-TestRouterUnderARandomHand = RouterUnderARandomHand.TestCase
+some_models = st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=8)
+some_pools = st.lists(st.tuples(numbers, st.sampled_from(["", "a", "ab"])), max_size=3)
+
+
+class UnderFaults(RouterUnderARandomHand):
+    """Failures, retries and rotation."""
+
+    @initialize(policy=policies(), models=some_models, pools=some_pools)
+    def build(
+        self,
+        policy: RotationPolicy,
+        models: list[tuple[int, int, int]],
+        pools: list[tuple[int, str]],
+    ) -> None:
+        self.begin(policy, models, pools)
+
+
+class UnderLimits(RouterUnderARandomHand):
+    """Limits of models, providers and pools, rolling and by the calendar."""
+
+    @initialize(
+        policy=policies(limits=some_limits),
+        models=some_models,
+        pools=some_pools,
+        limits=st.tuples(some_limits, some_limits),
+    )
+    def build(
+        self,
+        policy: RotationPolicy,
+        models: list[tuple[int, int, int]],
+        pools: list[tuple[int, str]],
+        limits: tuple[tuple[Limit, ...], tuple[Limit, ...]],
+    ) -> None:
+        self.begin(policy, models, pools, limits)
+
+
+class UnderEverything(RouterUnderARandomHand):
+    """All of it, with windows, slow models, outages and related nodes."""
+
+    @initialize(
+        policy=policies(
+            limits=some_limits,
+            slow=st.none() | st.builds(SlowOutlier, min_requests=st.just(1)),
+            maintenance=st.sampled_from([(), (Maintenance(NightlyWindow()),)]),
+            outage=st.none() | st.builds(ProviderOutage),
+            degrade=st.lists(st.sampled_from(Degrade), max_size=2).map(tuple),
+        ),
+        models=some_models,
+        pools=some_pools,
+        limits=st.tuples(some_limits, some_limits),
+    )
+    def build(
+        self,
+        policy: RotationPolicy,
+        models: list[tuple[int, int, int]],
+        pools: list[tuple[int, str]],
+        limits: tuple[tuple[Limit, ...], tuple[Limit, ...]],
+    ) -> None:
+        self.begin(policy, models, pools, limits)
+
+
+# Two thousand in all; the profile decides where it looks further than this.
+EXAMPLES = max(667, settings.default.max_examples if settings.default else 0)
+AT_LENGTH = settings(max_examples=EXAMPLES, stateful_step_count=60)
+for machine in (UnderFaults, UnderLimits, UnderEverything):
+    machine.TestCase.settings = AT_LENGTH
+
+TestUnderFaults = pytest.mark.timeout(900)(UnderFaults.TestCase)
+TestUnderLimits = pytest.mark.timeout(900)(UnderLimits.TestCase)
+TestUnderEverything = pytest.mark.timeout(900)(UnderEverything.TestCase)

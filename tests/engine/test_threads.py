@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from capability_router.engine.deactivation import Reason
 from capability_router.engine.errors import CapabilityRouterError
 from capability_router.engine.events import EventType
 from capability_router.engine.model import Model
+from capability_router.engine.reason import Reason
 from capability_router.engine.recovery import Cooldown
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.selection import Priority, RoundRobin
@@ -27,6 +27,9 @@ class RacingClock:
 
     def now(self) -> float:
         return next(self._ticks) / 100
+
+    def wall(self) -> float:
+        return self.now()
 
     def sleep(self, seconds: float) -> None:
         del seconds

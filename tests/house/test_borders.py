@@ -10,6 +10,8 @@ from tests.house.source import PACKAGES, Source, broken, imports
 MAY_IMPORT = {
     "capability_router/": {"capability_router", "pydantic", "pydantic_core", "yaml"},
     "capability_router/engine/": {"capability_router"},
+    # The extra schedules; imported where it is used, so that all else does without.
+    "capability_router/calendars.py": {"capability_router", "cronsim"},
     "capability_router/cli": {"capability_router", "rich", "typer"},
     "capability_router/testing/": {"capability_router", "pytest"},
     "integrations/langchain_capability_router/": {
@@ -57,6 +59,7 @@ def test_packages_import_only_what_their_extras_declare() -> None:
         ),
         ("capability_router/registry.py", "import litellm_capability_router"),
         ("capability_router/registry.py", "from rich.tree import Tree"),
+        ("capability_router/registry.py", "from cronsim import CronSim"),
         ("capability_router/engine/pool.py", "import pydantic"),
         ("integrations/langchain_capability_router/chat.py", "import litellm"),
         ("integrations/litellm_capability_router/hooks.py", "import langchain_capability_router"),
@@ -74,6 +77,7 @@ def test_import_across_a_border_is_found(path: str, text: str) -> None:
             "capability_router/config/load.py",
             "import json, yaml\nfrom pydantic import Field",
         ),
+        ("capability_router/calendars.py", "def load():\n    from cronsim import CronSim"),
         ("capability_router/cli.py", "from rich.tree import Tree"),
         ("capability_router/cli/show.py", "import typer"),
         ("integrations/litellm_capability_router/hooks.py", "from litellm.router import Router"),

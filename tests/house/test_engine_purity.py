@@ -22,6 +22,7 @@ PURE = {
     "fractions",
     "functools",
     "graphlib",
+    "hashlib",
     "heapq",
     "itertools",
     "json",

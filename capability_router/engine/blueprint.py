@@ -1,0 +1,51 @@
+"""A whole configuration as values: what a router is to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from capability_router.engine.faults import FaultRule
+from capability_router.engine.membership import PoolPreferences
+from capability_router.engine.model import Model, Provider
+from capability_router.engine.outcome import FailureKind
+from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.tree import CapabilityTree
+
+__all__ = ["Blueprint", "PoolSpec"]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSpec:
+    """One pool to be.
+
+    Attributes:
+        name: Its name, unique among the pools.
+        hierarchy_node: Full path of the node it serves.
+        policy: When models leave and return, and which one serves.
+        preferences: Which models it takes, and in which order it prefers them.
+    """
+
+    name: str
+    hierarchy_node: str
+    policy: RotationPolicy
+    preferences: PoolPreferences
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """All that a configuration says, as values of the engine; each list is in the file's order.
+
+    Attributes:
+        tree: The default tree with the nodes and aliases that were added.
+        providers: How to reach each provider.
+        models: The models, with full paths for their capabilities.
+        pools: The pools.
+        faults: The whole fault table, with the cells that were replaced.
+    """
+
+    tree: CapabilityTree
+    providers: tuple[Provider, ...]
+    models: tuple[Model, ...]
+    pools: tuple[PoolSpec, ...]
+    faults: Mapping[FailureKind, FaultRule]

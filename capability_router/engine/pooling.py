@@ -1,0 +1,398 @@
+"""A pool as its router uses it: members, picks, and what follows from outcomes.
+
+Each method is one step; the caller holds the guard, around several pools at once where need be,
+and hands out the events after it. Knows no call and no other pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from math import inf
+
+from capability_router.engine.accounts import Accounts
+from capability_router.engine.errors import UnknownModelError, nearest
+from capability_router.engine.events import (
+    EventEmitter,
+    ObservabilityConnector,
+    RoutingEvent,
+)
+from capability_router.engine.faults import FaultRule
+from capability_router.engine.lanes import Lanes
+from capability_router.engine.lease import Lease
+from capability_router.engine.ledger import Reservation
+from capability_router.engine.limits import Meter
+from capability_router.engine.member import Member, Order, Standby
+from capability_router.engine.membership import PoolPreferences, places_of
+from capability_router.engine.model import Model
+from capability_router.engine.outcome import Failure
+from capability_router.engine.request import CompletionRequest
+from capability_router.engine.retry import RetryAccount
+from capability_router.engine.roster import Roster
+from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.rotator import Rotator
+from capability_router.engine.selection import SelectionStrategy
+from capability_router.engine.state import ModelState
+from capability_router.engine.till import Till
+from capability_router.engine.timetable import Timetable
+from capability_router.engine.timing import World, default_world
+from capability_router.engine.tree import CapabilityTree
+
+__all__ = ["RoutedPool"]
+
+
+class RoutedPool:
+    """The steps that a router takes on a pool; ``CapabilityPool`` tells of the arguments."""
+
+    def __init__(
+        self,
+        name: str,
+        hierarchy_node: str,
+        rotation_policy: RotationPolicy,
+        event_emitter: EventEmitter,
+        *,
+        preferences: PoolPreferences | None = None,
+        tree: CapabilityTree | None = None,
+        states: dict[str, ModelState] | None = None,
+        accounts: Accounts | None = None,
+        world: World | None = None,
+        guard: AbstractContextManager[object] | None = None,
+        observability: ObservabilityConnector | None = None,
+        outbox: list[RoutingEvent] | None = None,
+    ) -> None:
+        self._tree = tree if tree is not None else CapabilityTree()
+        self.name = name
+        self.hierarchy_node = self._tree.resolve(hierarchy_node).path
+        self._preferences = preferences or PoolPreferences()
+        self._emitter = event_emitter
+        self._observability = observability
+        self._managed = outbox is not None
+        self._outbox = outbox if outbox is not None else []
+        self._states = states if states is not None else {}
+        self._accounts = accounts or Accounts({})
+        self._world = world or default_world()
+        self._guard = guard if guard is not None else nullcontext()
+        self._lanes = Lanes(rotation_policy.selection, self._world.rng)
+        self._roster = Roster(name, self._lanes, self._outbox)
+        self._rotator = Rotator(self._roster, rotation_policy, self._world)
+        self._timetable = Timetable(self._roster, self._rotator, self._world)
+        self._till = Till(name, rotation_policy.limits, self._world, self._outbox)
+        self._retries = RetryAccount(rotation_policy.retry.budget, self._now())
+        self._timetable.start(self._now())
+        self._joined = 0
+        self._total_requests = 0
+        self._calls = 0
+
+    @property
+    def rotation_policy(self) -> RotationPolicy:
+        """When models leave, return, and which one serves."""
+        return self._rotator.policy
+
+    def covers(self, model: Model) -> bool:
+        """Return whether the model belongs here: at or under the node, and not filtered out."""
+        places = places_of(model, self._tree)
+        return self.hierarchy_node in places and self._preferences.admits(model)
+
+    def join(self, model: Model) -> None:
+        """Take in a model that the pool covers."""
+        if model.id in self._roster.members:
+            return
+        now = self._now()
+        self._joined += 1
+        member = Member(
+            model=model,
+            state=self._states.setdefault(model.id, ModelState()),
+            rank=(*self._preferences.rank(model), self._joined),
+            places=places_of(model, self._tree),
+            active_since=now,
+            meters=self._accounts.of(model),
+        )
+        self._roster.join(member)
+        self._timetable.joined(member, now)
+        self._send_away_if_spent(member, now)
+
+    def leave(self, model: Model) -> None:
+        """Drop a model."""
+        member = self._roster.members.get(model.id)
+        if member is not None:
+            self._roster.leave(member, self._now())
+            self._rotator.keep_enough(self._now())
+
+    def exchange(self, model: Model) -> None:
+        """Take other facts of a member, which keeps its standing."""
+        member, meters = self._roster.members[model.id], self._accounts.of(model)
+        if (model, meters) == (member.model, member.meters):
+            return
+        self._roster.take_out(member)
+        member.model = model
+        member.rank = (*self._preferences.rank(model), member.rank[-1])
+        member.places = places_of(model, self._tree)
+        member.meters = meters
+        self._roster.order_anew(member)
+        self._timetable.joined(member, self._now())
+        self._send_away_if_spent(member, self._now())
+
+    def change(
+        self, policy: RotationPolicy, preferences: PoolPreferences, tree: CapabilityTree
+    ) -> None:
+        """Go by another policy and other preferences; members keep their standing.
+
+        Who is to join or leave for it is the router's to find out.
+        """
+        now, self._tree = self._now(), tree
+        if (policy, preferences) == (self.rotation_policy, self._preferences):
+            return
+        self._preferences = preferences
+        if policy.retry.budget != self.rotation_policy.retry.budget:
+            self._retries = RetryAccount(policy.retry.budget, now)
+        self._rotator.policy = policy
+        self._till.change(policy.limits)
+        for member in self._roster.members.values():
+            member.rank = (*preferences.rank(member.model), member.rank[-1])
+        active = [m for m in self._roster.members.values() if m.standby is None]
+        self._lanes.remake(policy.selection, active)
+        self._timetable.start(now)
+        self._rotator.keep_enough(now)
+
+    def send_away(self, model: Model, reason: str) -> bool:
+        """Move a model to standby by a person's order; return whether only a person ends it."""
+        now = self._now()
+        member = self._member(model)
+        order = self._rotator.order(member, reason, now)
+        self._roster.send_away(member, order, now)
+        return order.until == inf
+
+    def take_back(self, model: Model) -> None:
+        """Move a model back to active by a person's order."""
+        self._rotator.take_back(self._member(model), self._now())
+
+    def pick(
+        self, request: CompletionRequest, node: str, tried: Collection[str], now: float
+    ) -> Lease | None:
+        """Hand out a model, or None if none can serve.
+
+        A trial that is due goes first in a fresh call, because somebody has to take it; in a
+        call that has already failed once it comes last, so that nobody pays for two.
+
+        Args:
+            request: What is asked for.
+            node: Full path of the node; only models at or under it serve.
+            tried: Ids of models that failed in this call before.
+            now: Monotonic seconds.
+        """
+        roster = self._roster
+        if now >= roster.next_at or now >= self._timetable.agenda.next_at:
+            self._timetable.run(now)
+            if not tried and (lease := self._try_one(roster.due(now), request, node, tried, now)):
+                return lease
+        if self._till.meters and not self._till.is_open(now):
+            return None
+        strategy = self._lanes.lane(node, request)
+        avoid = roster.avoiding(tried, now) if roster.spared else tried
+        member = strategy.choose(request, avoid, now)
+        reserved: Reservation | None = ()
+        if member is not None and (member.meters or self._till.meters):
+            reserved = self._till.reserve(member, request, now)
+        if member is None or reserved is None:
+            found = self._affordable(strategy, request, avoid, tried, now)
+            if found is None:
+                return self._try_one(roster.due(now), request, node, tried, now) if tried else None
+            member, reserved = found
+        strategy.chosen(member, avoid, now)
+        self._calls += not tried
+        return self._hand_out(Lease(member, self, request, node, now, strategy, reserved))
+
+    def pick_early(
+        self, request: CompletionRequest, node: str, tried: Collection[str], now: float
+    ) -> Lease | None:
+        """Hand out a model before its time that left for errors, because nobody else is left."""
+        return self._try_one(self._roster.early(), request, node, tried, now)
+
+    def pick_model(
+        self, model: Model, request: CompletionRequest, node: str, now: float
+    ) -> Lease | None:
+        """Hand out this model and no other; None if it is on standby and its trial is not due."""
+        member = self._roster.members.get(model.id)
+        if member is None:
+            return None
+        self._timetable.run(now)
+        if member.standby is not None:
+            due = (each for each in self._roster.due(now) if each is member)
+            return self._try_one(due, request, node, (), now)
+        reserved = self._till.reserve(member, request, now) if self._till.is_open(now) else None
+        if reserved is None:
+            return None
+        return self._hand_out(Lease(member, self, request, node, now, None, reserved))
+
+    def due_trials(self, now: float) -> list[Model]:
+        """Return the models whose trial is due."""
+        self._timetable.run(now)
+        return [member.model for member in self._roster.due(now)]
+
+    def failed(
+        self, model: Model, failure: Failure, rule: FaultRule, trial: Standby | None, now: float
+    ) -> Order | None:
+        """Judge a failure of a member; return the order to leave, where there is one."""
+        member = self._roster.members.get(model.id)
+        if member is None:
+            return None
+        return self._rotator.failed(member, failure, rule, trial, now)
+
+    def succeeded(self, model: Model, trial: Standby | None, latency_s: float, now: float) -> None:
+        """Take a member back that has proved itself on trial, here (``trial``) or elsewhere."""
+        member = self._roster.members.get(model.id)
+        if member is not None:
+            self._rotator.succeeded(member, trial, latency_s, now)
+
+    def trial_returned(self, member: Member, trial: Standby, now: float) -> None:
+        """Note that a trial ended without a result: it is due as it was before."""
+        if self._roster.members.get(member.model.id) is member:
+            self._rotator.trial_returned(member, trial, now)
+
+    def provider_failed(self, provider: str, order: Order, now: float) -> None:
+        """Send away every member of a provider as one of its models was."""
+        for member in self._of_provider(provider):
+            self._rotator.send_away(member, order, now)
+
+    def provider_recovered(self, provider: str, now: float) -> None:
+        """Take back every member that had left because of its provider."""
+        for member in self._roster.gone_with(provider):
+            self._rotator.take_back(member, now)
+
+    def spent(self, meter: Meter, now: float) -> None:
+        """Note that a limit is used up: whoever draws on it rests until it resets."""
+        if meter in self._till.meters:
+            self._till.close(meter, now)
+            return
+        for member in self._under(meter):
+            self._send_away_if_spent(member, now)
+
+    def refilled(self, meter: Meter, now: float) -> None:
+        """Note that something of a limit was given back: whoever left for it returns."""
+        if meter in self._till.meters:
+            self._till.refill(now)
+            return
+        for member in self._roster.gone_for(meter):
+            if member.standby is not None and not member.standby.order.probe:
+                self._roster.activate(member, now)
+
+    def ejected(self, provider: str) -> set[str]:
+        """Return the ids of a provider's models that are on standby for errors."""
+        gone = (member.model for member, _ in self._roster.ejected_members())
+        return {model.id for model in gone if model.provider == provider}
+
+    def may_repeat(self, now: float) -> bool:
+        """Take one repetition of the same model from the pool's budget, if one is left."""
+        return self._retries.withdraw(self._calls, now)
+
+    def obstacles(
+        self, request: CompletionRequest, node: str, tried: Collection[str], now: float
+    ) -> dict[str, str]:
+        """Return by model id why each member at or under a node cannot serve a request now."""
+        closed = self._till.obstacle(now)
+        found: dict[str, str] = {}
+        for member in self._roster.members.values():
+            if node in member.places:
+                why = member.obstacle(request, tried, now) or closed
+                found[member.model.id] = why or self._till.shortage(member, request, now)
+        return {model_id: why for model_id, why in found.items() if why}
+
+    def next_return_s(
+        self,
+        request: CompletionRequest,
+        node: str,
+        now: float,
+        reasons: Collection[str] = (),
+    ) -> float | None:
+        """Return the seconds until a standby model may be tried; None for never.
+
+        Args:
+            request: What is asked for.
+            node: Full path of the node; only models at or under it count.
+            now: Monotonic seconds.
+            reasons: Reasons of standby that count; empty for all.
+        """
+        if self._till.closed_until > now:
+            return self._till.wait_s(now, reasons)
+        for until, member in self._roster.waiting():
+            reason = member.standby.order.reason if member.standby else ""
+            if reasons and reason not in reasons:
+                continue
+            if node in member.places and member.model.lacks(request) is None:
+                return max(0.0, until - now)
+        return None
+
+    def _affordable(
+        self,
+        strategy: SelectionStrategy,
+        request: CompletionRequest,
+        avoid: Collection[str],
+        tried: Collection[str],
+        now: float,
+    ) -> tuple[Member, Reservation] | None:
+        """Find a member whose limits have enough left; those to avoid are asked last."""
+        short: set[str] = set()
+        for passed_over in (avoid, tried) if avoid is not tried else (tried,):
+            while True:
+                without = {*passed_over, *short} if short else passed_over
+                member = strategy.choose(request, without, now)
+                if member is None:
+                    break
+                reserved = self._till.reserve(member, request, now)
+                if reserved is not None:
+                    return member, reserved
+                short.add(member.model.id)
+                # It may have come back by hand, or by a trial, though nothing is left.
+                self._send_away_if_spent(member, now)
+        return None
+
+    def _try_one(
+        self,
+        members: Iterable[Member],
+        request: CompletionRequest,
+        node: str,
+        tried: Collection[str],
+        now: float,
+    ) -> Lease | None:
+        """Put the first of some standby members on trial that fits and can afford it."""
+        for member in members:
+            fits = node in member.places and member.model.lacks(request) is None
+            if not fits or member.model.id in tried or not self._till.is_open(now):
+                continue
+            reserved = self._till.reserve(member, request, now)
+            if reserved is not None:
+                trial = self._roster.start_trial(member, now)
+                lease = Lease(member, self, request, node, now, None, reserved, trial)
+                return self._hand_out(lease)
+        return None
+
+    def _hand_out(self, lease: Lease) -> Lease:
+        self._total_requests += 1
+        return lease
+
+    def _send_away_if_spent(self, member: Member, now: float) -> None:
+        wall = self._world.clock.wall() if member.meters else 0.0
+        for meter in member.meters:
+            meter.advance(now, wall)
+            if meter.spent:
+                until = now + meter.resets_in_s(now, wall)
+                order = Order(meter.limit.reason, until, probe=False, meter=meter)
+                self._roster.send_away(member, order, now)
+
+    def _under(self, meter: Meter) -> Iterable[Member]:
+        if meter.scope.kind == "provider":
+            return self._of_provider(meter.scope.name)
+        member = self._roster.members.get(meter.scope.name)
+        return [] if member is None else [member]
+
+    def _of_provider(self, provider: str) -> list[Member]:
+        return [m for m in self._roster.members.values() if m.model.provider == provider]
+
+    def _member(self, model: Model) -> Member:
+        members = self._roster.members
+        if model.id not in members:
+            raise UnknownModelError(model.id, nearest(model.id, list(members)))
+        return members[model.id]
+
+    def _now(self) -> float:
+        return self._world.clock.now()

@@ -1,0 +1,116 @@
+"""What the clock and the calendar demand of one pool: returns, windows, last days, slow models.
+
+Looked at when the pool is, so nothing waits in a thread. Calendar moments are worked out anew at
+least once an hour, because somebody may set the clock, and a machine may sleep.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from statistics import median_low
+
+from capability_router.engine.agenda import Agenda
+from capability_router.engine.deactivation import Maintenance, SlowOutlier
+from capability_router.engine.member import Member, Order
+from capability_router.engine.reason import Reason
+from capability_router.engine.roster import Roster
+from capability_router.engine.rotator import Rotator
+from capability_router.engine.timing import World
+
+__all__ = ["Timetable"]
+
+_LOOK_AGAIN_S = 3600.0
+
+
+class Timetable:
+    """What is to be done when.
+
+    Args:
+        roster: The members.
+        rotator: Moves them.
+        world: Clock and source of chance.
+
+    Attributes:
+        agenda: What is to be done at which moment.
+    """
+
+    def __init__(self, roster: Roster, rotator: Rotator, world: World) -> None:
+        self._roster = roster
+        self._rotator = rotator
+        self._world = world
+        self.agenda = Agenda()
+
+    def start(self, now: float) -> None:
+        """Begin with the policy that the rotator has now."""
+        self.agenda.clear()
+        policy = self._rotator.policy
+        for maintenance in policy.maintenance:
+            self._maintain(maintenance, now)
+        if policy.slow is not None:
+            self._look_for_slow(policy.slow, now)
+        for member in self._roster.members.values():
+            self.joined(member, now)
+
+    def joined(self, member: Member, now: float) -> None:
+        """Look after a new member: its last day may come, and a window may be open."""
+        self._retire(member, now)
+        for maintenance in self._rotator.policy.maintenance:
+            if maintenance.concerns(member.model):
+                start, end = self._span(maintenance, now)
+                if start <= now:
+                    self._pause(member, end, now)
+
+    def run(self, now: float) -> None:
+        """Do what is due, and bring back whose time has come."""
+        self.agenda.run(now)
+        if self._roster.next_at <= now:
+            self._roster.bring_back(now)
+
+    def _maintain(self, maintenance: Maintenance, now: float) -> None:
+        start, end = self._span(maintenance, now)
+        if start <= now:
+            for member in list(self._roster.members.values()):
+                if maintenance.concerns(member.model):
+                    self._pause(member, end, now)
+        again = min(end if start <= now else start, now + _LOOK_AGAIN_S)
+        self.agenda.add(again, lambda at: self._maintain(maintenance, at))
+
+    def _pause(self, member: Member, until: float, now: float) -> None:
+        order = Order(Reason.MAINTENANCE_WINDOW, until, probe=False)
+        self._roster.send_away(member, order, now)
+
+    def _span(self, maintenance: Maintenance, now: float) -> tuple[float, float]:
+        """Return start and end of the open window, or of the next one, in monotonic seconds."""
+        wall = self._world.clock.wall()
+        start, end = maintenance.spans.next_span(wall)
+        return now + (start - wall), now + (end - wall)
+
+    def _retire(self, member: Member, now: float) -> None:
+        deprecated_at = member.model.deprecated_at
+        if deprecated_at is None or self._roster.members.get(member.model.id) is not member:
+            return
+        left_s = deprecated_at - self._world.clock.wall()
+        if left_s <= 0:
+            order = Order(Reason.DEPRECATED, inf, probe=False)
+            self._roster.send_away(member, order, now)
+            return
+        again = now + min(left_s, _LOOK_AGAIN_S)
+        self.agenda.add(again, lambda at: self._retire(member, at))
+
+    def _look_for_slow(self, slow: SlowOutlier, now: float) -> None:
+        self.agenda.add(now + slow.interval_s, lambda at: self._look_for_slow(slow, at))
+        judged = {
+            member: latency_s
+            for member in self._roster.members.values()
+            if member.standby is None
+            and member.state.successes - member.served_before >= slow.min_requests
+            and (latency_s := slow.latency_s(member.state)) > 0
+        }
+        if len(judged) < slow.min_models:
+            return
+        # The lower of two middle values: with two models, the faster one is the measure.
+        self._rotator.slow_limit_s = limit_s = slow.factor * median_low(judged.values())
+        for member, latency_s in judged.items():
+            if latency_s > limit_s:
+                order = self._rotator.order(member, Reason.SLOW, now)
+                self._rotator.send_away(member, order, now)
