@@ -71,6 +71,7 @@ _HOMES = {
     "SelectionStrategy": "engine.selection",
     "SlowOutlier": "engine.deactivation",
     "StickUntilFailure": "engine.selection",
+    "StandbyState": "engine.state",
     "Stop": "engine.call",
     "StreamInterruptedError": "engine.errors",
     "SystemClock": "clock",

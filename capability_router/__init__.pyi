@@ -193,6 +193,9 @@ from capability_router.engine.state import (
 from capability_router.engine.state import (
     PoolState as PoolState,
 )
+from capability_router.engine.state import (
+    StandbyState as StandbyState,
+)
 from capability_router.engine.tree import (
     CapabilityNode as CapabilityNode,
 )
@@ -271,6 +274,7 @@ __all__ = [
     "Secret",
     "SelectionStrategy",
     "SlowOutlier",
+    "StandbyState",
     "StickUntilFailure",
     "Stop",
     "StreamInterruptedError",

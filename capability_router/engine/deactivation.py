@@ -127,10 +127,15 @@ class SlowOutlier:
     """Leave when answers take far longer than those of the pool's other models.
 
     Attributes:
-        factor: How many times the median of the pool is too slow, > 1. Default 3.
+        factor: How many times the median of the pool is too slow, > 1. Default 3, a choice of
+            this project: models of one pool differ by up to two in good health, and hedging at
+            the 95th percentile ("The Tail at Scale") covers what lies between.
         min_requests: Answers of a model, since it last became active, needed to judge it, >= 1.
-            Default 10.
-        min_models: Models with so many answers needed to speak of a median, >= 2. Default 3.
+            Default 10, a tenth of the ``request_volume`` of gRPC A50, because an LLM pool sees
+            fewer requests.
+        min_models: Models with so many answers needed to speak of a median, >= 2. Default 3, the
+            least whose median one outlier cannot move; gRPC A50's ``minimum_hosts`` of 5 is more
+            than most pools have.
         interval_s: Seconds between two looks, > 0. Default 10, Envoy's outlier interval.
         first_token: True to compare the time to the first token, for pools that stream; False
             for the time to the whole answer.
@@ -164,7 +169,8 @@ class ProviderOutage:
 
     Attributes:
         models: Models that have left for errors, >= 2. Default 2: one may be its own fault.
-        share: Share of the provider's models that they are at least, above 0 to 1. Default 0.5.
+        share: Share of the provider's models that they are at least, above 0 to 1. Default 0.5,
+            Envoy's panic threshold: when half of the hosts fail, the failure is not theirs.
     """
 
     models: int = 2

@@ -173,11 +173,6 @@ class Meter:
         """Whether nothing is left."""
         return self.taken >= self.capacity
 
-    @property
-    def left(self) -> float:
-        """The share of the limit that is left, 0 to 1."""
-        return max(0.0, 1.0 - self.taken / self.capacity)
-
     def advance(self, now: float, wall: float) -> None:
         """Forget what has left the window."""
         if self.limit.resets is not None:
@@ -247,7 +242,8 @@ class Meter:
         """Return how long it lasts at the present rate."""
         self.advance(now, wall)
         unit = NANO if self.limit.unit is Unit.USD else 1
-        rate = self._rate * exp((self._rated_at - now) / _RATE_DECAY_S) / _RATE_DECAY_S
+        faded = self._rate * exp((self._rated_at - now) / _RATE_DECAY_S)
+        rate = max(0.0, faded) / _RATE_DECAY_S
         resets_s = self.resets_in_s(now, wall)
         empty_s = max(0, self.capacity - self.taken) / rate if rate > 0 else inf
         return Forecast(
@@ -264,8 +260,11 @@ class Meter:
         return resets_s if self.limit.window_s is None else self.limit.window_s
 
     def _note(self, amount: int, now: float) -> None:
-        self._rate = max(0.0, self._rate * exp((self._rated_at - now) / _RATE_DECAY_S) + amount)
-        self._rated_at = now
+        if now - self._rated_at > 1.0:
+            # Once a second is often enough for an average over a minute.
+            self._rate *= exp((self._rated_at - now) / _RATE_DECAY_S)
+            self._rated_at = now
+        self._rate += amount
 
     def _next_window(self, wall: float) -> None:
         self._buckets.clear()

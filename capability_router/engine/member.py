@@ -104,10 +104,6 @@ class Member:
             lack = "tried in this call"
         return lack or (self.standby.describe(now) if self.standby else None)
 
-    def left(self) -> float:
-        """Return the smallest share that is left of its limits, 0 to 1; 1 if it has none."""
-        return min((meter.left for meter in self.meters), default=1.0)
-
     def used(self, now: float) -> float:
         """Return the largest share that is taken of its limits, >= 0; 0 if it has none."""
         most = 0.0

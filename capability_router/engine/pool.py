@@ -14,7 +14,7 @@ from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model
 from capability_router.engine.pooling import RoutedPool
 from capability_router.engine.request import CompletionRequest
-from capability_router.engine.state import PoolState
+from capability_router.engine.state import PoolState, StandbyState
 
 __all__ = ["CapabilityPool"]
 
@@ -62,6 +62,14 @@ class CapabilityPool(RoutedPool):
             models = [member.model for member in self._roster.standby.values()]
         self._publish()
         return models
+
+    def get_standby(self) -> list[StandbyState]:
+        """Return why, since when and until when models are excluded, in the order they left."""
+        with self._guard:
+            self._catch_up()
+            states = self._roster.standby_states()
+        self._publish()
+        return states
 
     def get_state(self) -> PoolState:
         """Return the pool's counts at this moment."""

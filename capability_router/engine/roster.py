@@ -16,6 +16,7 @@ from capability_router.engine.lanes import Lanes
 from capability_router.engine.limits import Meter
 from capability_router.engine.member import Member, Order, Standby
 from capability_router.engine.reason import ERRORS
+from capability_router.engine.state import StandbyState
 
 __all__ = ["Roster"]
 
@@ -165,6 +166,20 @@ class Roster:
     def waiting(self) -> Iterator[tuple[float, Member]]:
         """Iterate over the monotonic seconds of each return or trial, with the member."""
         return ((until, self.members[model_id]) for until, _, model_id in self._waiting)
+
+    def standby_states(self) -> list[StandbyState]:
+        """Return why, since when and until when members are excluded, in the order they left."""
+        return [
+            StandbyState(
+                model=model_id,
+                reason=str(standby.order.reason),
+                since=standby.since,
+                until=standby.order.until if standby.order.until < inf else None,
+                on_trial=standby.on_trial,
+            )
+            for model_id, member in self.standby.items()
+            if (standby := member.standby)
+        ]
 
     def ejected_members(self) -> list[tuple[Member, Standby]]:
         """Return the members that are on standby for errors."""

@@ -21,6 +21,8 @@ __all__ = ["LatencyFirst", "LeastInFlight", "LoadBalanced", "Urn", "Weighted"]
 _FEW = 12
 """Members up to which all are looked at: a pool is rarely larger, and two draws out of so few
 would miss the best one most of the time."""
+_FEW_WITH_LIMITS = 4
+"""The same where each has several meters to be read, which takes longer than all the rest."""
 _DRAWS = 16
 """Draws until another way is taken. Where one in ten succeeds, as where all members have just come
 back, four of five calls have succeeded by then."""
@@ -115,10 +117,10 @@ class _Drawing:
     def chosen(self, member: Member, tried: Collection[str], now: float) -> None:
         """Nothing to note: what is in flight and what is left is known of the member itself."""
 
-    def _rivals(self, tried: Collection[str]) -> list[Member]:
-        """All that one that was drawn is compared with: another one where there are many."""
+    def _rivals(self, tried: Collection[str], few: int) -> list[Member]:
+        """All that one that was drawn is compared with: one other where there are more than few."""
         members = self._urn.members
-        if len(members) <= _FEW:
+        if len(members) <= few:
             return _untried(members, tried)
         rival = self._urn.draw(tried)
         return [] if rival is None else [rival]
@@ -308,7 +310,7 @@ class LeastInFlight(_Drawing):
         if best is None or not best.state.in_flight:
             return best
         fewest = best.state.in_flight
-        for member in self._rivals(tried):
+        for member in self._rivals(tried, _FEW):
             if member.state.in_flight < fewest:
                 best, fewest = member, member.state.in_flight
         return best
@@ -317,7 +319,7 @@ class LeastInFlight(_Drawing):
 class LoadBalanced(_Drawing):
     """The member with the most left of its limits; of equals the one with the fewest in flight.
 
-    Up to 12 members all are compared, beyond that two drawn at random. Members without limits
+    Up to 4 members all are compared, beyond that two drawn at random. Members without limits
     have everything left. What is taken counts as it is known without the calendar: a calendar
     window that should be over counts as empty, and the pool finds out when it reserves.
 
@@ -347,7 +349,7 @@ class LoadBalanced(_Drawing):
             # Nobody can have more left than everything.
             return best
         load_of, unlimited, least = self._load, self._least, self._load(best, now)
-        for member in self._rivals(tried):
+        for member in self._rivals(tried, _FEW_WITH_LIMITS):
             load = load_of(member, now) if member.meters else unlimited
             if load < least or (load == least and member.state.in_flight < best.state.in_flight):
                 best, least = member, load

@@ -13,7 +13,7 @@ from math import exp, inf
 from capability_router.engine.faults import FaultRule, Health
 from capability_router.engine.outcome import Failure, FailureKind, Usage
 
-__all__ = ["SLOW_KINDS", "Experience", "ModelState", "PoolState"]
+__all__ = ["SLOW_KINDS", "Experience", "ModelState", "PoolState", "StandbyState"]
 
 SLOW_KINDS = (FailureKind.TIMEOUT, FailureKind.STALLED)
 """Failures that say how slow a model is: it took at least that long."""
@@ -182,6 +182,25 @@ class ModelState:
             self.first_token_s = (
                 first_token_s if first_token_s >= old else old * kept + first_token_s * (1 - kept)
             )
+
+
+@dataclass(frozen=True, slots=True)
+class StandbyState:
+    """Why a model is on standby in a pool, at one moment.
+
+    Attributes:
+        model: Id of the model.
+        reason: Why it left, of ``Reason`` or in a person's words.
+        since: Monotonic seconds when it left.
+        until: Monotonic seconds of its return or trial; None if only a person brings it back.
+        on_trial: True while its single trial request is in flight.
+    """
+
+    model: str
+    reason: str
+    since: float
+    until: float | None
+    on_trial: bool
 
 
 @dataclass(frozen=True, slots=True)

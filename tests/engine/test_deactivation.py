@@ -1,41 +1,27 @@
 """Why models leave beyond failures in a row: rates, slowness, outages, windows, last days."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from inspect import signature
 
 import pytest
 
-from capability_router.calendars import CronSpans
+from capability_router import registry
 from capability_router.engine.deactivation import (
     ErrorThreshold,
-    Maintenance,
     ProviderOutage,
     SlowOutlier,
 )
-from capability_router.engine.errors import NoAvailableModelError
 from capability_router.engine.events import EventType
-from capability_router.engine.model import Model
 from capability_router.engine.outcome import Failure, FailureKind, Outcome
 from capability_router.engine.recovery import Cooldown
 from capability_router.engine.retry import RetryBudget, RetryPolicy
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.selection import Priority, RoundRobin
-from tests.engine.building import CHAT, TEXT, Rig, model
+from capability_router.engine.state import StandbyState
+from tests.engine.building import CHAT, Rig, model
 
 STEADY = Cooldown(jitter=0.0)
-
-
-@dataclass(frozen=True)
-class DailySpan:
-    """A window that is open every day between two hours UTC."""
-
-    opens_s: float
-    closes_s: float
-
-    def next_span(self, wall_s: float) -> tuple[float, float]:
-        day = wall_s // 86_400 * 86_400
-        day += 0 if wall_s < day + self.closes_s else 86_400
-        return day + self.opens_s, day + self.closes_s
 
 
 @pytest.mark.parametrize(
@@ -56,12 +42,51 @@ class DailySpan:
             },
         ),
         (ProviderOutage(), {"models": 2, "share": 0.5}),
+        (
+            Cooldown(),
+            {
+                "initial_s": 2.0,
+                "max_s": 10.0,
+                "slow_max_s": 60.0,
+                "multiplier": 2.0,
+                "jitter": 0.2,
+                "forget_s": 10.0,
+                "reason_cooldowns": {
+                    "auth_failure": (60.0, 600.0),
+                    "quota_exhausted": (300.0, 3600.0),
+                    "billing": (300.0, 3600.0),
+                    "not_found": (600.0, 3600.0),
+                },
+                "quota_resets": None,
+            },
+        ),
         (RetryBudget(), {"share": 0.2, "per_s": 1.0}),
     ],
 )
 def test_documented_defaults_hold(policy: object, defaults: dict[str, object]) -> None:
     found = {field.name: getattr(policy, field.name) for field in fields(policy)}  # type: ignore[arg-type]  # each is a dataclass
     assert found == defaults
+
+
+@pytest.mark.parametrize(
+    ("name", "defaults"),
+    [
+        ("adaptive", {"latency_weight": 0.4, "cost_weight": 0.2, "memory": 100}),
+        ("cost-first", {}),
+        ("latency-first", {"first_token": False}),
+        ("least-in-flight", {}),
+        ("load-balanced", {"by": "relative"}),
+        ("priority", {"fallback": None}),
+        ("rate-limit-aware", {"switch_at": 0.8}),
+        ("round-robin", {}),
+        ("session-sticky", {}),
+        ("stick-until-failure", {}),
+        ("weighted", {"weights": None, "slow_start_s": 30.0, "slow_start_from": 0.1}),
+    ],
+)
+def test_documented_defaults_of_a_strategy_hold(name: str, defaults: dict[str, object]) -> None:
+    offered = signature(registry.resolve(registry.STRATEGIES, name)).parameters.values()
+    assert {each.name: each.default for each in offered if each.name != "rng"} == defaults
 
 
 def test_defaults_of_a_rotation_policy_hold() -> None:
@@ -259,95 +284,6 @@ def test_outage_is_no_matter_where_it_is_not_asked_for() -> None:
     assert rig.active() == ["a/3", "b/1"]
 
 
-def test_model_drains_on_its_last_day() -> None:
-    rig = Rig(Model("a/x", ("chat-completion",), deprecated_at=1_767_225_600.0 + 7 * 86_400), "b/y")
-    lease = rig.select()
-    rig.clock.advance(7 * 86_400 - 1)
-    assert rig.serve() == "a/x"
-    rig.clock.advance(1)
-    assert rig.serve() == "b/y"
-    (event,) = [e for e in rig.events if e.type is EventType.MODEL_DEACTIVATED]
-    assert (event.reason, event.until) == ("deprecated", None)
-    rig.router.report(lease, Outcome.success())
-    rig.clock.advance(1e6)
-    assert rig.standby() == ["a/x"]
-
-
-def test_model_whose_last_day_has_passed_never_serves() -> None:
-    rig = Rig(Model("a/x", ("chat-completion",), deprecated_at=0.0))
-    with pytest.raises(NoAvailableModelError, match="a/x: deprecated"):
-        rig.select()
-
-
-MIDNIGHT_TO_TWO = DailySpan(86_400.0 - 7200, 86_400.0)
-
-
-def test_window_opens_and_closes_by_itself_and_asks_for_no_trial() -> None:
-    policy = RotationPolicy(maintenance=(Maintenance(MIDNIGHT_TO_TWO, providers=["a"]),))
-    rig = Rig("a/x", "b/y", policy=policy)
-    assert rig.serve() == "a/x"
-    rig.clock.advance(22 * 3600)
-    assert rig.serve() == "b/y"
-    (event,) = [e for e in rig.events if e.type is EventType.MODEL_DEACTIVATED]
-    assert (event.model, event.reason, event.until) == ("a/x", "maintenance_window", 86_400.0)
-    rig.clock.advance(2 * 3600)
-    assert rig.active() == ["a/x", "b/y"]
-    assert not rig.select(CHAT, "b/y").probe
-    rig.clock.advance(22 * 3600)
-    assert rig.standby() == ["a/x"]
-
-
-def test_model_that_joins_during_a_window_waits_for_its_end() -> None:
-    rig = Rig(policy=RotationPolicy(maintenance=(Maintenance(MIDNIGHT_TO_TWO),)))
-    rig.router.pool(CHAT)
-    rig.clock.advance(23 * 3600)
-    rig.router.register(model("a/x"))
-    assert rig.standby() == ["a/x"]
-    rig.clock.advance(3600)
-    assert rig.active() == ["a/x"]
-
-
-def test_window_is_of_one_pool_only() -> None:
-    rig = Rig("a/x")
-    rig.router.add_pool("chat", CHAT, RotationPolicy(maintenance=(Maintenance(MIDNIGHT_TO_TWO),)))
-    rig.router.add_pool("text", TEXT)
-    rig.clock.advance(23 * 3600)
-    assert (rig.standby("chat"), rig.standby("text")) == (["a/x"], [])
-
-
-def test_model_that_failed_has_to_prove_itself_after_the_window() -> None:
-    policy = RotationPolicy(maintenance=(Maintenance(MIDNIGHT_TO_TWO),), recovery=STEADY)
-    rig = Rig("a/x", policy=policy)
-    rig.clock.advance(22 * 3600 - 1)
-    rig.fail_out("a/x")
-    rig.clock.advance(1)
-    assert rig.standby() == ["a/x"]
-    rig.clock.advance(2 * 3600)
-    assert rig.select().probe
-
-
-def test_clock_set_forward_over_a_window_is_noticed_within_the_hour() -> None:
-    rig = Rig("a/x", policy=RotationPolicy(maintenance=(Maintenance(MIDNIGHT_TO_TWO),)))
-    rig.clock.set_wall(rig.clock.wall() + 22 * 3600)
-    rig.clock.advance(3600)
-    assert rig.standby() == ["a/x"]
-
-
-def test_cron_window_keeps_local_time_across_the_change_of_clocks() -> None:
-    sunday_night = CronSpans("0 2 * * *", 3600.0, zone="Europe/Berlin")
-    rig = Rig("a/x", policy=RotationPolicy(maintenance=(Maintenance(sunday_night),)))
-    winter, summer = 1_774_573_200.0, 1_774_742_400.0  # 2026-03-27 02:00 CET, 03-29 02:00 CEST
-    for opens in (winter, summer + 86_400):
-        rig.clock.advance(opens - 60 - rig.clock.wall())
-        rig.router.pool(CHAT)
-        rig.clock.advance(3600.0 - 3600.0)
-        assert rig.active() == ["a/x"]
-        rig.clock.advance(61.0)
-        assert rig.standby() == ["a/x"]
-        rig.clock.advance(3600.0)
-        assert rig.active() == ["a/x"]
-
-
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -371,6 +307,20 @@ def test_cron_window_keeps_local_time_across_the_change_of_clocks() -> None:
 def test_setting_that_cannot_work_is_refused(wrong: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         wrong()
+
+
+def test_standby_is_recorded_with_reason_since_and_until() -> None:
+    rig = Rig("a/x", "b/y", "c/z", policy=RotationPolicy(recovery=STEADY))
+    rig.clock.advance(5.0)
+    rig.router.deactivate("c/z", "waiting for the invoice")
+    rig.fail_out("a/x")
+    assert rig.router.pool(CHAT).get_standby() == [
+        StandbyState("c/z", "waiting for the invoice", 5.0, None, on_trial=False),
+        StandbyState("a/x", "error_threshold", 5.0, 7.0, on_trial=False),
+    ]
+    rig.clock.advance(2.0)
+    rig.select()
+    assert rig.router.pool(CHAT).get_standby()[1].on_trial
 
 
 def test_manual_standby_survives_everything_but_a_person() -> None:
