@@ -13,7 +13,7 @@ from capability_router.engine.accounts import Accounts
 from capability_router.engine.assessor import Assessor
 from capability_router.engine.blueprint import Blueprint
 from capability_router.engine.errors import LeaseEndedError, NoAvailableModelError
-from capability_router.engine.events import EventEmitter, EventType, RoutingEvent
+from capability_router.engine.events import EventEmitter, EventType, RoutingEvent, drained
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
 from capability_router.engine.lease import Lease, LeaseEnd
 from capability_router.engine.ledger import give_back, settle
@@ -370,10 +370,5 @@ class LeaseDesk:
         )
 
     def _publish(self) -> None:
-        if not self._outbox:
-            return
-        with self._guard:
-            events = self._outbox[:]
-            self._outbox.clear()
-        for event in events:
+        for event in drained(self._outbox, self._guard):
             self.emitter.emit(event)

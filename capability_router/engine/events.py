@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-__all__ = ["EventEmitter", "EventType", "ObservabilityConnector", "RoutingEvent"]
+__all__ = ["EventEmitter", "EventType", "ObservabilityConnector", "RoutingEvent", "drained"]
 
 
 class EventType(StrEnum):
@@ -61,6 +62,23 @@ class ObservabilityConnector(Protocol):
     def record(self, event: RoutingEvent) -> None:
         """Take one event; must return quickly and may raise without harm."""
         ...
+
+
+def drained(
+    outbox: list[RoutingEvent], guard: AbstractContextManager[object]
+) -> list[RoutingEvent]:
+    """Take every event out of an outbox, to be handed out while the guard is not held.
+
+    Args:
+        outbox: Where steps have left their events.
+        guard: What those who add to the outbox hold; of two threads, one gets each event.
+    """
+    if not outbox:
+        return []
+    with guard:
+        events = outbox[:]
+        outbox.clear()
+    return events
 
 
 class EventEmitter:

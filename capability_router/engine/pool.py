@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from capability_router.engine.errors import NoAvailableModelError
+from capability_router.engine.events import drained
 from capability_router.engine.limits import Forecast
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model
@@ -207,12 +208,7 @@ class CapabilityPool(RoutedPool):
 
     def _publish(self) -> None:
         """Hand events out; the guard must not be held."""
-        if not self._outbox:
-            return
-        with self._guard:
-            events = self._outbox[:]
-            self._outbox.clear()
-        for event in events:
+        for event in drained(self._outbox, self._guard):
             self._emitter.emit(event)
             if self._observability is not None:
                 self._emitter.deliver(self._observability.record, event)

@@ -18,7 +18,7 @@ from langchain_core.runnables import RunnableBinding
 
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.failures import causes
-from capability_router.limits import each_within
+from capability_router.waiting import each_within
 from langchain_capability_router.errors import (
     UnsupportedByModelError,
 )

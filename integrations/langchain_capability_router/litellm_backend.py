@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from capability_router.engine.feature import Feature
 from capability_router.engine.model import Model, Provider
-from capability_router.limits import each_within
+from capability_router.waiting import each_within
 from langchain_capability_router.backends import Prompt, whole
 from langchain_capability_router.litellm_messages import (
     chunk_of,

@@ -28,8 +28,8 @@ from capability_router import (
     drivers,
 )
 from capability_router.engine.call import Call
-from capability_router.limits import each_within
 from capability_router.requirements import input_tokens_of, requirements_of
+from capability_router.waiting import each_within
 from litellm_capability_router.answers import (
     LiteLLMJudge,
     LiteLLMWatch,

@@ -11,7 +11,7 @@ import pytest
 
 from capability_router import CapabilityRouter, FailureKind, Model, Provider, Secret
 from capability_router.lab import Lab, server_error
-from capability_router.limits import each_within
+from capability_router.waiting import each_within
 from litellm_capability_router import attach, capability_model_list
 from litellm_capability_router.answers import failure_of_litellm
 from litellm_capability_router.deployments import completion_params
