@@ -210,6 +210,11 @@ class Meter:
             return inf
         return max(0.0, (first + _BUCKETS + 1) * self._width_s - now)
 
+    def wait_s(self, now: float, wall: float) -> float:
+        """Return the seconds until some is free again, having looked; 0 if some is."""
+        self.advance(now, wall)
+        return self.resets_in_s(now, wall) if self.spent else 0.0
+
     def taken_at(self, now: float) -> int:
         """Return how much is taken, as far as it can be told without the wall clock.
 

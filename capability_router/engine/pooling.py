@@ -373,10 +373,9 @@ class RoutedPool:
     def _send_away_if_spent(self, member: Member, now: float) -> None:
         wall = self._world.clock.wall() if member.meters else 0.0
         for meter in member.meters:
-            meter.advance(now, wall)
-            if meter.spent:
-                until = now + meter.resets_in_s(now, wall)
-                order = Order(meter.limit.reason, until, probe=False, meter=meter)
+            wait_s = meter.wait_s(now, wall)
+            if wait_s > 0:
+                order = Order(meter.limit.reason, now + wait_s, probe=False, meter=meter)
                 self._roster.send_away(member, order, now)
 
     def _under(self, meter: Meter) -> Iterable[Member]:

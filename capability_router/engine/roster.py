@@ -145,11 +145,10 @@ class Roster:
         self._wait(member)
         self._tell(EventType.PROBE_FAILED if failed else EventType.PROBE_RETURNED, member, now)
 
-    def bring_back(self, now: float) -> None:
-        """Activate the members that left for a time only, and whose time has come."""
-        back = [m for m in self._due(now) if not _standby_of(m).order.probe]
-        for member in back:
-            self.activate(member, now)
+    def returning(self, now: float) -> list[tuple[Member, Order]]:
+        """Return the members that left for a time only, and whose time has come."""
+        due = ((member, _standby_of(member).order) for member in self._due(now))
+        return [(member, order) for member, order in due if not order.probe]
 
     def due(self, now: float) -> Iterator[Member]:
         """Iterate over the members whose trial is due, longest due first."""

@@ -65,6 +65,13 @@ class Till:
             return True
         if now < self.closed_until:
             return False
+        wall = self._clock.wall()
+        for meter in self.meters:
+            if meter.wait_s(now, wall) > 0:
+                # The wall clock was set back meanwhile: what was foretold is still to come.
+                self.close(meter, now)
+        if now < self.closed_until:
+            return False
         self.reopen(now)
         return True
 

@@ -6,6 +6,7 @@ least once an hour, because somebody may set the clock, and a machine may sleep.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from statistics import median_low
 
@@ -64,7 +65,16 @@ class Timetable:
         """Do what is due, and bring back whose time has come."""
         self.agenda.run(now)
         if self._roster.next_at <= now:
-            self._roster.bring_back(now)
+            for member, order in self._roster.returning(now):
+                self._bring_back(member, order, now)
+
+    def _bring_back(self, member: Member, order: Order, now: float) -> None:
+        wait_s = order.meter.wait_s(now, self._world.clock.wall()) if order.meter else 0.0
+        if wait_s > 0:
+            # The wall clock was set back meanwhile: the reset that was foretold is still to come.
+            self._roster.send_away(member, replace(order, until=now + wait_s), now)
+        else:
+            self._roster.activate(member, now)
 
     def _maintain(self, maintenance: Maintenance, now: float) -> None:
         start, end = self._span(maintenance, now)

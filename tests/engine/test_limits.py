@@ -363,3 +363,25 @@ def test_strict_limit_holds_for_any_number_of_threads_and_nothing_leaks() -> Non
     assert taken(rig) == [300, 200]
     with pytest.raises(NoAvailableModelError):
         rig.select()
+
+
+def test_clock_that_is_set_back_lets_nobody_return_before_the_reset() -> None:
+    policy = RotationPolicy(limits=(Limit(Unit.REQUESTS, 2, resets=DAY),))
+    rig = Rig(limited("a/x", Limit(Unit.REQUESTS, 1, resets=DAY)), "b/y", policy=policy)
+    assert [rig.serve() for _ in range(2)] == ["a/x", "b/y"]
+    rig.clock.set_wall(rig.clock.wall() - 3600)
+    rig.clock.advance(MIDNIGHT_S)
+    with pytest.raises(NoAvailableModelError):
+        rig.select()
+    rig.clock.advance(3600)
+    assert [rig.serve() for _ in range(2)] == ["b/y", "b/y"]
+    told = [(e.type, e.model) for e in rig.events if e.type is not EventType.MODEL_ADDED]
+    assert told == [
+        (EventType.MODEL_DEACTIVATED, "a/x"),
+        (EventType.POOL_CLOSED, ""),
+        (EventType.STANDBY_EXTENDED, "a/x"),
+        (EventType.STANDBY_EXTENDED, ""),
+        (EventType.MODEL_ACTIVATED, "a/x"),
+        (EventType.POOL_OPENED, ""),
+        (EventType.POOL_CLOSED, ""),
+    ]
