@@ -24,6 +24,7 @@ class EventType(StrEnum):
     PROBE_FAILED = "probe_failed"
     PROBE_RETURNED = "probe_returned"
     STANDBY_EXTENDED = "standby_extended"
+    STANDBY_RESTORED = "standby_restored"
     MODEL_SPARED = "model_spared"
     POOL_CLOSED = "pool_closed"
     POOL_OPENED = "pool_opened"

@@ -30,6 +30,8 @@ class Order:
         probe: True if the model has to prove itself then, with a single request; False if it is
             simply active again, because nothing was wrong with it.
         meter: The limit that was used up, if it was one.
+        behind: The order that this one, of a limit, holds back for longer; it is in force again
+            if something of the limit is given back.
     """
 
     reason: str
@@ -37,6 +39,7 @@ class Order:
     whole_provider: bool = False
     probe: bool = True
     meter: Meter | None = None
+    behind: Order | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -163,8 +163,10 @@ class RoutedPool:
         return order.until == inf
 
     def take_back(self, model: Model) -> None:
-        """Move a model back to active by a person's order."""
-        self._rotator.take_back(self._member(model), self._now())
+        """Move a model back to active by a person's order, unless a limit holds it back."""
+        member, now = self._member(model), self._now()
+        self._rotator.take_back(member, now)
+        self._send_away_if_spent(member, now)
 
     def pick(
         self, request: CompletionRequest, node: str, tried: Collection[str], now: float
@@ -273,8 +275,7 @@ class RoutedPool:
             self._till.refill(now)
             return
         for member in self._roster.gone_for(meter):
-            if member.standby is not None and not member.standby.order.probe:
-                self._roster.activate(member, now)
+            self._roster.release(member, now)
 
     def ejected(self, provider: str) -> set[str]:
         """Return the ids of a provider's models that are on standby for errors."""
@@ -355,6 +356,8 @@ class RoutedPool:
         now: float,
     ) -> Lease | None:
         """Put the first of some standby members on trial that fits and can afford it."""
+        short: list[Member] = []
+        lease = None
         for member in members:
             fits = node in member.places and member.model.lacks(request) is None
             if not fits or member.model.id in tried or not self._till.is_open(now):
@@ -363,8 +366,11 @@ class RoutedPool:
             if reserved is not None:
                 trial = self._roster.start_trial(member, now)
                 lease = Lease(member, self, request, node, now, None, reserved, trial)
-                return self._hand_out(lease)
-        return None
+                break
+            short.append(member)
+        for member in short:
+            self._send_away_if_spent(member, now)
+        return lease and self._hand_out(lease)
 
     def _hand_out(self, lease: Lease) -> Lease:
         self._total_requests += 1

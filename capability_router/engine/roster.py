@@ -121,6 +121,18 @@ class Roster:
         self.transitions += 1
         self._tell(EventType.MODEL_ACTIVATED, member, now, reason)
 
+    def release(self, member: Member, now: float) -> None:
+        """Let a limit no longer hold a member back: it is active, or waits as it did before."""
+        standby = _standby_of(member)
+        if not standby.order.probe:
+            self.activate(member, now)
+        elif standby.order.behind is not None:
+            self._stop_waiting(standby)
+            standby.order = standby.order.behind
+            if not standby.on_trial:
+                self._wait(member)
+            self._tell(EventType.STANDBY_RESTORED, member, now)
+
     def start_trial(self, member: Member, now: float) -> Standby:
         """Put a standby member on trial: no other request gets it until the trial has ended."""
         standby = _standby_of(member)
@@ -216,7 +228,9 @@ class Roster:
             return
         self._stop_waiting(standby)
         # What had to prove itself before has to do so after a pause for another reason as well.
-        self._replace(standby, replace(order, probe=order.probe or standby.order.probe))
+        probe = order.probe or standby.order.probe
+        behind = standby.order if order.meter is not None and standby.order.probe else None
+        self._replace(standby, replace(order, probe=probe, behind=behind))
         if not standby.on_trial:
             self._wait(member)
         self._tell(EventType.STANDBY_EXTENDED, member, now)

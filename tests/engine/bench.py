@@ -226,7 +226,6 @@ class Bench:
     # What must hold.
 
     def check(self) -> None:
-        self._note_day()
         # Also those of related nodes, which were made by asking for them.
         everywhere = self.router._topology.every_pool()
         self.pools |= {pool.name: pool for pool in everywhere}
@@ -303,7 +302,8 @@ class Bench:
                 assert step.model.id not in tried or not eligible or repeated
                 self._open(step.lease)
             case Wait():
-                assert not eligible or self.retry.scope is RepeatScope.FIRST
+                first = self.retry.scope is RepeatScope.FIRST
+                assert not eligible or first, self._told(running.node, eligible)
                 self.rig.clock.advance(step.seconds)
                 self.log.append(f"wait {step.seconds}")
             case Stop():
@@ -314,13 +314,24 @@ class Bench:
                     if isinstance(step.error, AllModelsFailedError)
                     else isinstance(step.error, NoAvailableModelError)
                 )
-                assert not (nobody_left and eligible)
+                assert not (nobody_left and eligible), self._told(running.node, eligible)
 
     # Small matters.
+
+    def _told(self, node: str, models: set[str]) -> str:
+        """What the pools of a node say of models that should have served."""
+        request = CompletionRequest(node)
+        reasons = {name: self.pools[name].reasons(request, node) for name in self._serving(node)}
+        standby = {name: self.pools[name].get_standby() for name in reasons}
+        forecasts = {name: list(map(str, self.pools[name].forecast())) for name in reasons}
+        return f"{models} at {self.rig.clock.now()}: {reasons}, {standby}, {forecasts}"
 
     def _note_day(self) -> None:
         for quota in self.quotas.values():
             quota.observe(self.rig.clock.wall())
+        # A meter learns of a day when it is looked at: what is observed here is seen there as well.
+        for pool in self.router._topology.every_pool():
+            pool.forecast()
 
     def _open(self, lease: Lease) -> None:
         self.leases.append(lease)

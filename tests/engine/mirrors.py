@@ -71,6 +71,9 @@ class Mirror:
                 assert until > self.standby[model].until, event
                 self.standby[model].until = until
                 self.standby[model].ejected &= event.reason in ERRORS
+            case EventType.STANDBY_RESTORED:
+                assert until <= self.standby[model].until, event
+                self.standby[model].until = until
             case EventType.PROBE_STARTED:
                 assert not self.standby[model].on_trial, event
                 self.standby[model].on_trial = True

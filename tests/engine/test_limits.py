@@ -14,6 +14,7 @@ from capability_router.engine.lease import Lease
 from capability_router.engine.limits import Limit, Meter, Scope, Unit
 from capability_router.engine.model import Model, Price, Provider
 from capability_router.engine.outcome import FailureKind, Outcome, Usage
+from capability_router.engine.recovery import Cooldown
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.selection import RoundRobin
@@ -385,3 +386,28 @@ def test_clock_that_is_set_back_lets_nobody_return_before_the_reset() -> None:
         (EventType.POOL_OPENED, ""),
         (EventType.POOL_CLOSED, ""),
     ]
+
+
+def test_limit_that_has_room_again_leaves_an_older_standby_in_force() -> None:
+    account = Provider("a", limits=(Limit(Unit.REQUESTS, 4, window_s=60.0),))
+    rig = Rig("a/x", "a/y", providers=[account], policy=RotationPolicy(recovery=Cooldown(jitter=0)))
+    rig.fail_out("a/x")
+    lease = rig.select()
+    assert [(s.reason, s.until) for s in rig.router.pool(CHAT).get_standby()] == [
+        ("request_limit", 61.0),
+        ("request_limit", 61.0),
+    ]
+    rig.router.release(lease)
+    (left,) = rig.router.pool(CHAT).get_standby()
+    assert (left.model, left.reason, left.until) == ("a/x", "error_threshold", 2.0)
+    assert rig.told()[-2:] == [
+        (EventType.STANDBY_RESTORED, "a/x"),
+        (EventType.MODEL_ACTIVATED, "a/y"),
+    ]
+
+
+def test_person_cannot_bring_back_what_a_limit_holds_back() -> None:
+    rig = Rig(limited("a/x", Limit(Unit.REQUESTS, 1, window_s=60.0)))
+    rig.serve()
+    rig.router.recover("a/x")
+    assert rig.standby() == ["a/x"]
