@@ -33,7 +33,8 @@ class Prober:
         probe: Calls the model that it is given, and raises if it is not well; it is read as in
             ``CapabilityRouter.call``. Give your client a timeout. Up to eight run at once, in
             threads.
-        interval_s: Seconds between two rounds, > 0.
+        interval_s: Seconds between two looks at whose trial is due, > 0. A model is asked only
+            then: how often that is says the pool's recovery policy.
         at_start: True to probe every model once before the first round.
 
     Raises:
@@ -45,7 +46,7 @@ class Prober:
         router: Router,
         probe: Callable[[Model], object],
         *,
-        interval_s: float = 10.0,
+        interval_s: float = 1.0,
         at_start: bool = True,
     ) -> None:
         if interval_s <= 0:
@@ -66,12 +67,14 @@ class Prober:
         return self._each(self._router.due_trials())
 
     def start(self) -> Prober:
-        """Begin to probe in a thread of its own."""
+        """Begin to probe in a thread of its own; users' requests are trials no more."""
+        self._router.probing = True
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Stop; a probe in progress is waited for."""
+        """Stop; a probe in progress is waited for, and users' requests are trials again."""
+        self._router.probing = False
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -103,10 +106,7 @@ class Prober:
         request, model = asked
         if self._stopped.is_set():
             return False
-        try:
-            lease = self._router.select_model(model.id, request)
-        except KeyError:
-            return False  # It was unregistered meanwhile.
+        lease = self._router.select_model(model.id, request)
         if lease is None:
             return False
         try:

@@ -66,3 +66,13 @@ def test_probes_run_in_the_background_until_they_are_stopped() -> None:
 def test_interval_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="interval_s 0 must be above 0"):
         Rig().router.start_probing(lambda model: None, interval_s=0)
+
+
+def test_users_requests_are_no_trials_while_models_are_probed_unless_nobody_else_is_left() -> None:
+    rig = Rig("a/x", "b/y")
+    rig.fail_out("a/x")
+    rig.clock.advance(10.0)
+    with rig.router.start_probing(lambda model: None, interval_s=1000.0, at_start=False):
+        assert not rig.select().probe
+        assert rig.select("chat-completion", "b/y").probe
+    rig.router.release(rig.select())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from capability_router.engine.limits import Limit, Meter, Scope
+from capability_router.engine.limits import Limit, Meter, Scope, meters_for
 from capability_router.engine.model import Model, Provider
 
 __all__ = ["Accounts"]
@@ -19,7 +19,7 @@ class Accounts:
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
-        self._meters: dict[Scope, tuple[Meter, ...]] = {}
+        self._meters: dict[Scope, tuple[tuple[Limit, ...], tuple[Meter, ...]]] = {}
 
     def of(self, model: Model) -> tuple[Meter, ...]:
         """Return the meters of a model and of its provider; none where nothing is limited."""
@@ -34,10 +34,9 @@ class Accounts:
         self._meters.pop(Scope("model", model.id), None)
 
     def _at(self, scope: Scope, limits: tuple[Limit, ...]) -> tuple[Meter, ...]:
-        """The meters of a scope; a limit that stays as it was keeps what has been taken."""
-        meters, limits = self._meters.get(scope, ()), tuple(dict.fromkeys(limits))
-        if tuple(meter.limit for meter in meters) != limits:
-            known = {meter.limit: meter for meter in meters}
-            meters = tuple(known.get(limit) or Meter(limit, scope) for limit in limits)
-            self._meters[scope] = meters
-        return meters
+        """The meters of a scope, made anew where its limits have changed."""
+        found = self._meters.get(scope)
+        if found is None or found[0] != limits:
+            before = found[1] if found else ()
+            found = self._meters[scope] = limits, meters_for(limits, scope, before)
+        return found[1]

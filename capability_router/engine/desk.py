@@ -68,6 +68,8 @@ class LeaseDesk:
         # In the order they were handed out, which is the order in which they expire.
         self._open: dict[Lease, None] = {}
         self._expires_at = inf
+        # While models are probed in the background, no user's request is one unless it must be.
+        self.probing = False
 
     @property
     def tree(self) -> CapabilityTree:
@@ -97,7 +99,7 @@ class LeaseDesk:
                 self._expire(now)
             node, pools = self._route(request)
             for pool in pools:
-                lease = pool.pick(request, node, tried, now)
+                lease = pool.pick(request, node, tried, now, trial_first=not self.probing)
                 if lease is not None:
                     break
             lease = lease or self._last_resort(request, node, pools, tried, now)
@@ -119,17 +121,15 @@ class LeaseDesk:
 
         Returns:
             The lease: a trial for a model on standby whose time has come. None if it is on
-            standby before its time, on trial already, or has too little left of a limit.
-
-        Raises:
-            UnknownModelError: If it is not registered.
+            standby before its time, on trial already, has too little left of a limit, or was
+            unregistered meanwhile.
         """
         with self._guard:
             now = self.world.clock.now()
             node, pools = self._route(request)
-            model = self._topology.model(model_id)
+            model = self._topology.models.get(model_id)
             pool = next((pool for pool in pools if model in pool), None)
-            lease = pool.pick_model(model, request, node, now) if pool else None
+            lease = pool.pick_model(model_id, request, node, now) if pool else None
             if lease is not None:
                 self._hand_out(lease, (), now)
         self._publish()
@@ -203,7 +203,7 @@ class LeaseDesk:
             now = self.world.clock.now()
             node, pools = self._route(request)
             reasons = pools[0].rotation_policy.retry.wait_for
-            waits = [pool.next_return_s(request, node, now, reasons) for pool in pools]
+            waits = [pool.inquiry.next_return_s(request, node, now, reasons) for pool in pools]
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _make_pool(
@@ -257,7 +257,9 @@ class LeaseDesk:
         if request.pool is None:
             for other in self._related(node, pools[0].rotation_policy.degrade):
                 for pool in self._topology.covering(other):
-                    lease = pool.pick(request, other, tried, now)
+                    # What the first pool keeps out, it keeps out for good.
+                    barred = [*tried, *pool.inquiry.not_admitted_by(pools[0].preferences)]
+                    lease = pool.pick(request, other, barred, now)
                     if lease is not None:
                         lease.degraded = True
                         return lease
@@ -287,12 +289,13 @@ class LeaseDesk:
         for meter, _, _ in lease.reserved:
             if meter.spent:
                 for pool in self._drawing_on(lease, meter.scope.kind, meter.scope.name):
-                    pool.spent(meter, now)
+                    pool.rationing.spent(meter, now)
 
     def _drawing_on(self, lease: Lease, kind: str, name: str) -> list[CapabilityPool]:
         """Return the pools whose requests draw on a limit that a lease has drawn on."""
         if kind == "pool":
-            return [pool for pool in self._topology.pools_of(lease.model) if pool.name == name]
+            # Not by the model: that may have left the pool since.
+            return [pool for pool in self._topology.every_pool() if pool.name == name]
         if kind == "provider":
             return self._topology.pools_with(name)
         return self._topology.pools_of(lease.model)
@@ -309,7 +312,8 @@ class LeaseDesk:
         for was_spent, (meter, _, _) in zip(before, lease.reserved, strict=True):
             if was_spent != meter.spent:
                 for pool in self._drawing_on(lease, meter.scope.kind, meter.scope.name):
-                    (pool.refilled if was_spent else pool.spent)(meter, now)
+                    rationing = pool.rationing
+                    (rationing.refilled if was_spent else rationing.spent)(meter, now)
 
     def _end(self, lease: Lease, end: LeaseEnd) -> bool:
         """Close a lease; False if it had expired before."""
@@ -361,8 +365,10 @@ class LeaseDesk:
     ) -> NoAvailableModelError:
         reasons: dict[str, str] = {}
         for pool in pools:
-            reasons |= pool.obstacles(request, node, tried, now)
-        waits = [pool.next_return_s(request, node, now) for pool in pools]
+            # Who could serve and does not is one that a function of the user has left out.
+            otherwise = "left out by the pool's strategy"
+            reasons |= pool.inquiry.obstacles(request, node, tried, now, otherwise)
+        waits = [pool.inquiry.next_return_s(request, node, now) for pool in pools]
         return NoAvailableModelError(
             request.capability,
             reasons,

@@ -163,7 +163,10 @@ class NoAvailableModelError(CapabilityRouterError):
 
     def __str__(self) -> str:
         if not self.reasons:
-            return f"no model is registered for {self.capability!r}; register one at or under it"
+            return (
+                f"no pool of {self.capability!r} has a model: register one at or under it, or let"
+                " the pool's filters admit one"
+            )
         shown = "; ".join(f"{model}: {why}" for model, why in list(self.reasons.items())[:10])
         more = f"; and {len(self.reasons) - 10} more" if len(self.reasons) > 10 else ""
         wait = "" if self.retry_after_s is None else f"; try again in {self.retry_after_s:.1f} s"

@@ -5,6 +5,7 @@ Knows amounts and moments, no model and no request: what a request needs is for 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from math import exp, inf
@@ -12,7 +13,7 @@ from math import exp, inf
 from capability_router.engine.reason import Reason
 from capability_router.engine.timing import Schedule
 
-__all__ = ["NANO", "Forecast", "Limit", "Meter", "Scope", "Unit"]
+__all__ = ["NANO", "Forecast", "Limit", "Meter", "Scope", "Unit", "meters_for"]
 
 NANO = 1_000_000_000
 """Parts of a US dollar in which money is counted: whole numbers, so that what is taken and given
@@ -72,6 +73,11 @@ class Limit:
         if not self.reason:
             object.__setattr__(self, "reason", _REASONS.get(self.unit, Reason.TOKEN_LIMIT))
 
+    @property
+    def window(self) -> tuple[object, ...]:
+        """What is counted in which window; a limit of another amount on it is the same limit."""
+        return self.unit, self.window_s, self.resets
+
     def __str__(self) -> str:
         if self.window_s is not None:
             return f"{self.amount:g} {self.unit} in {self.window_s:g} s"
@@ -121,6 +127,26 @@ class Forecast:
         return f"{self.scope}: {self.taken:g} of {self.limit}, {ends}{resets}"
 
 
+def meters_for(limits: Iterable[Limit], scope: Scope, before: Iterable[Meter]) -> tuple[Meter, ...]:
+    """Return a meter for each limit; one on the same window as before goes on counting there.
+
+    Args:
+        limits: The limits; of those that are equal one counts.
+        scope: Whose they are.
+        before: The meters of the scope so far.
+    """
+    known = {meter.limit.window: meter for meter in before}
+    meters: list[Meter] = []
+    for limit in dict.fromkeys(limits):
+        meter = known.pop(limit.window, None)
+        if meter is None:
+            meter = Meter(limit, scope)
+        else:
+            meter.change(limit)
+        meters.append(meter)
+    return tuple(meters)
+
+
 class Meter:
     """What has been taken of one limit; used under the router's guard.
 
@@ -167,6 +193,11 @@ class Meter:
         self._changes_at = inf if limit.window_s is None and limit.resets is None else -inf
         self.true_until = self._changes_at
         self._rate, self._rated_at = 0.0, 0.0
+
+    def change(self, limit: Limit) -> None:
+        """Allow another amount in the same window; what has been taken stays taken."""
+        self.limit = limit
+        self.capacity = int(limit.amount * (NANO if limit.unit is Unit.USD else 1))
 
     @property
     def spent(self) -> bool:

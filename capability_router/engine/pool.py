@@ -91,14 +91,18 @@ class CapabilityPool(RoutedPool):
     def reasons(
         self, request: CompletionRequest, node: str, tried: Collection[str] = ()
     ) -> dict[str, str]:
-        """Return by model id why each member at or under a node cannot serve a request now."""
+        """Return by model id why each member at or under a node cannot serve a request now.
+
+        Raises:
+            KeyError: If the tree has no such node.
+        """
         with self._guard:
-            return self.obstacles(request, node, tried, self._now())
+            return self.inquiry.obstacles(request, self._tree.resolve(node).path, tried, self.now())
 
     def next_trial_s(self, request: CompletionRequest, node: str) -> float | None:
         """Return the seconds until a standby model under a node may be tried; None for never."""
         with self._guard:
-            return self.next_return_s(request, node, self._now())
+            return self.inquiry.next_return_s(request, self._tree.resolve(node).path, self.now())
 
     def forecast(self) -> list[Forecast]:
         """Return for each limit when it runs out at the present rate, and when it resets.
@@ -106,7 +110,7 @@ class CapabilityPool(RoutedPool):
         The pool's own limits come first, then those of its models and their providers.
         """
         with self._guard:
-            return self._till.forecast(self._roster.members.values(), self._now())
+            return self._till.forecast(self._roster.members.values(), self.now())
 
     def add_model(self, model: Model) -> None:
         """Take a model in as active; one that is in already stays as it is.
@@ -149,16 +153,16 @@ class CapabilityPool(RoutedPool):
             NoAvailableModelError: If no active model meets the request.
         """
         with self._guard:
-            now = self._now()
+            now = self.now()
             for member in list(self._roster.due(now)):
                 self._rotator.take_back(member, now)
             lease = self.pick(request, self.hierarchy_node, (), now)
             for meter, _, _ in lease.reserved if lease else ():
                 if meter.spent:
-                    self.spent(meter, now)
+                    self.rationing.spent(meter, now)
             node = self.hierarchy_node
-            reasons = {} if lease else self.obstacles(request, node, (), now)
-            wait_s = None if lease else self.next_return_s(request, node, now)
+            reasons = {} if lease else self.inquiry.obstacles(request, node, (), now)
+            wait_s = None if lease else self.inquiry.next_return_s(request, node, now)
         self._publish()
         if lease is None:
             raise NoAvailableModelError(node, reasons, retry_after_s=wait_s)
@@ -204,7 +208,7 @@ class CapabilityPool(RoutedPool):
 
     def _catch_up(self) -> None:
         """Do what the clock demands first: who has come back by now is active."""
-        self._timetable.run(self._now())
+        self._timetable.run(self.now())
 
     def _publish(self) -> None:
         """Hand events out; the guard must not be held."""

@@ -6,7 +6,7 @@ and hands out the events after it. Knows no call and no other pool.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import inf
 
@@ -18,14 +18,15 @@ from capability_router.engine.events import (
     RoutingEvent,
 )
 from capability_router.engine.faults import FaultRule
+from capability_router.engine.inquiry import Inquiry
 from capability_router.engine.lanes import Lanes
 from capability_router.engine.lease import Lease
 from capability_router.engine.ledger import Reservation
-from capability_router.engine.limits import Meter
 from capability_router.engine.member import Member, Order, Standby
 from capability_router.engine.membership import PoolPreferences, places_of
 from capability_router.engine.model import Model
 from capability_router.engine.outcome import Failure
+from capability_router.engine.rationing import Rationing
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import RetryAccount
 from capability_router.engine.roster import Roster
@@ -77,8 +78,10 @@ class RoutedPool:
         self._rotator = Rotator(self._roster, rotation_policy, self._world)
         self._timetable = Timetable(self._roster, self._rotator, self._world)
         self._till = Till(name, rotation_policy.limits, self._world, self._outbox)
-        self._retries = RetryAccount(rotation_policy.retry.budget, self._now())
-        self._timetable.start(self._now())
+        self.rationing = Rationing(self._roster, self._till, self._world)
+        self.inquiry = Inquiry(self._roster, self._till)
+        self._retries = RetryAccount(rotation_policy.retry.budget, self.now())
+        self._timetable.start(self.now())
         self._joined = 0
         self._total_requests = 0
         self._calls = 0
@@ -97,7 +100,7 @@ class RoutedPool:
         """Take in a model that the pool covers."""
         if model.id in self._roster.members:
             return
-        now = self._now()
+        now = self.now()
         self._joined += 1
         member = Member(
             model=model,
@@ -109,14 +112,14 @@ class RoutedPool:
         )
         self._roster.join(member)
         self._timetable.joined(member, now)
-        self._send_away_if_spent(member, now)
+        self.rationing.hold(member, now)
 
     def leave(self, model: Model) -> None:
         """Drop a model."""
         member = self._roster.members.get(model.id)
         if member is not None:
-            self._roster.leave(member, self._now())
-            self._rotator.keep_enough(self._now())
+            self._roster.leave(member, self.now())
+            self._rotator.keep_enough(self.now())
 
     def exchange(self, model: Model) -> None:
         """Take other facts of a member, which keeps its standing."""
@@ -129,8 +132,8 @@ class RoutedPool:
         member.places = places_of(model, self._tree)
         member.meters = meters
         self._roster.order_anew(member)
-        self._timetable.joined(member, self._now())
-        self._send_away_if_spent(member, self._now())
+        self._timetable.joined(member, self.now())
+        self.rationing.hold(member, self.now())
 
     def change(
         self, policy: RotationPolicy, preferences: PoolPreferences, tree: CapabilityTree
@@ -139,7 +142,7 @@ class RoutedPool:
 
         Who is to join or leave for it is the router's to find out.
         """
-        now, self._tree = self._now(), tree
+        now, self._tree = self.now(), tree
         if (policy, preferences) == (self.rotation_policy, self._preferences):
             return
         self._preferences = preferences
@@ -149,14 +152,23 @@ class RoutedPool:
         self._till.change(policy.limits)
         for member in self._roster.members.values():
             member.rank = (*preferences.rank(member.model), member.rank[-1])
-        active = [m for m in self._roster.members.values() if m.standby is None]
-        self._lanes.remake(policy.selection, active)
+        self._order_anew()
         self._timetable.start(now)
         self._rotator.keep_enough(now)
 
+    def reorder(self, place: Mapping[str, int]) -> None:
+        """Let members come in another order where nothing else tells them apart.
+
+        Args:
+            place: Place of each model by its id, low is first.
+        """
+        if self._roster.reorder(place):
+            self._joined = len(place)
+            self._order_anew()
+
     def send_away(self, model: Model, reason: str) -> bool:
         """Move a model to standby by a person's order; return whether only a person ends it."""
-        now = self._now()
+        now = self.now()
         member = self._member(model)
         order = self._rotator.order(member, reason, now)
         self._roster.send_away(member, order, now)
@@ -164,12 +176,18 @@ class RoutedPool:
 
     def take_back(self, model: Model) -> None:
         """Move a model back to active by a person's order, unless a limit holds it back."""
-        member, now = self._member(model), self._now()
+        member, now = self._member(model), self.now()
         self._rotator.take_back(member, now)
-        self._send_away_if_spent(member, now)
+        self.rationing.hold(member, now)
 
     def pick(
-        self, request: CompletionRequest, node: str, tried: Collection[str], now: float
+        self,
+        request: CompletionRequest,
+        node: str,
+        tried: Collection[str],
+        now: float,
+        *,
+        trial_first: bool = True,
     ) -> Lease | None:
         """Hand out a model, or None if none can serve.
 
@@ -181,11 +199,13 @@ class RoutedPool:
             node: Full path of the node; only models at or under it serve.
             tried: Ids of models that failed in this call before.
             now: Monotonic seconds.
+            trial_first: False to let a trial that is due come last in a fresh call as well,
+                because somebody else takes it.
         """
-        roster = self._roster
+        roster, trial_first = self._roster, trial_first and not tried
         if now >= roster.next_at or now >= self._timetable.agenda.next_at:
             self._timetable.run(now)
-            if not tried and (lease := self._try_one(roster.due(now), request, node, tried, now)):
+            if trial_first and (lease := self._try_one(roster.due(now), request, node, tried, now)):
                 return lease
         if self._till.meters and not self._till.is_open(now):
             return None
@@ -198,7 +218,9 @@ class RoutedPool:
         if member is None or reserved is None:
             found = self._affordable(strategy, request, avoid, tried, now)
             if found is None:
-                return self._try_one(roster.due(now), request, node, tried, now) if tried else None
+                if trial_first:
+                    return None
+                return self._try_one(roster.due(now), request, node, tried, now)
             member, reserved = found
         strategy.chosen(member, avoid, now)
         self._calls += not tried
@@ -211,10 +233,10 @@ class RoutedPool:
         return self._try_one(self._roster.early(), request, node, tried, now)
 
     def pick_model(
-        self, model: Model, request: CompletionRequest, node: str, now: float
+        self, model_id: str, request: CompletionRequest, node: str, now: float
     ) -> Lease | None:
         """Hand out this model and no other; None if it is on standby and its trial is not due."""
-        member = self._roster.members.get(model.id)
+        member = self._roster.members.get(model_id)
         if member is None:
             return None
         self._timetable.run(now)
@@ -253,29 +275,13 @@ class RoutedPool:
 
     def provider_failed(self, provider: str, order: Order, now: float) -> None:
         """Send away every member of a provider as one of its models was."""
-        for member in self._of_provider(provider):
+        for member in self._roster.of_provider(provider):
             self._rotator.send_away(member, order, now)
 
     def provider_recovered(self, provider: str, now: float) -> None:
         """Take back every member that had left because of its provider."""
         for member in self._roster.gone_with(provider):
             self._rotator.take_back(member, now)
-
-    def spent(self, meter: Meter, now: float) -> None:
-        """Note that a limit is used up: whoever draws on it rests until it resets."""
-        if meter in self._till.meters:
-            self._till.close(meter, now)
-            return
-        for member in self._under(meter):
-            self._send_away_if_spent(member, now)
-
-    def refilled(self, meter: Meter, now: float) -> None:
-        """Note that something of a limit was given back: whoever left for it returns."""
-        if meter in self._till.meters:
-            self._till.refill(now)
-            return
-        for member in self._roster.gone_for(meter):
-            self._roster.release(member, now)
 
     def ejected(self, provider: str) -> set[str]:
         """Return the ids of a provider's models that are on standby for errors."""
@@ -286,42 +292,9 @@ class RoutedPool:
         """Take one repetition of the same model from the pool's budget, if one is left."""
         return self._retries.withdraw(self._calls, now)
 
-    def obstacles(
-        self, request: CompletionRequest, node: str, tried: Collection[str], now: float
-    ) -> dict[str, str]:
-        """Return by model id why each member at or under a node cannot serve a request now."""
-        closed = self._till.obstacle(now)
-        found: dict[str, str] = {}
-        for member in self._roster.members.values():
-            if node in member.places:
-                why = member.obstacle(request, tried, now) or closed
-                found[member.model.id] = why or self._till.shortage(member, request, now)
-        return {model_id: why for model_id, why in found.items() if why}
-
-    def next_return_s(
-        self,
-        request: CompletionRequest,
-        node: str,
-        now: float,
-        reasons: Collection[str] = (),
-    ) -> float | None:
-        """Return the seconds until a standby model may be tried; None for never.
-
-        Args:
-            request: What is asked for.
-            node: Full path of the node; only models at or under it count.
-            now: Monotonic seconds.
-            reasons: Reasons of standby that count; empty for all.
-        """
-        if self._till.closed_until > now:
-            return self._till.wait_s(now, reasons)
-        for until, member in self._roster.waiting():
-            reason = member.standby.order.reason if member.standby else ""
-            if reasons and reason not in reasons:
-                continue
-            if node in member.places and member.model.lacks(request) is None:
-                return max(0.0, until - now)
-        return None
+    def _order_anew(self) -> None:
+        active = [m for m in self._roster.members.values() if m.standby is None]
+        self._lanes.remake(self.rotation_policy.selection, active)
 
     def _affordable(
         self,
@@ -344,7 +317,7 @@ class RoutedPool:
                     return member, reserved
                 short.add(member.model.id)
                 # It may have come back by hand, or by a trial, though nothing is left.
-                self._send_away_if_spent(member, now)
+                self.rationing.hold(member, now)
         return None
 
     def _try_one(
@@ -369,29 +342,12 @@ class RoutedPool:
                 break
             short.append(member)
         for member in short:
-            self._send_away_if_spent(member, now)
+            self.rationing.hold(member, now)
         return lease and self._hand_out(lease)
 
     def _hand_out(self, lease: Lease) -> Lease:
         self._total_requests += 1
         return lease
-
-    def _send_away_if_spent(self, member: Member, now: float) -> None:
-        wall = self._world.clock.wall() if member.meters else 0.0
-        for meter in member.meters:
-            wait_s = meter.wait_s(now, wall)
-            if wait_s > 0:
-                order = Order(meter.limit.reason, now + wait_s, probe=False, meter=meter)
-                self._roster.send_away(member, order, now)
-
-    def _under(self, meter: Meter) -> Iterable[Member]:
-        if meter.scope.kind == "provider":
-            return self._of_provider(meter.scope.name)
-        member = self._roster.members.get(meter.scope.name)
-        return [] if member is None else [member]
-
-    def _of_provider(self, provider: str) -> list[Member]:
-        return [m for m in self._roster.members.values() if m.model.provider == provider]
 
     def _member(self, model: Model) -> Member:
         members = self._roster.members
@@ -399,5 +355,6 @@ class RoutedPool:
             raise UnknownModelError(model.id, nearest(model.id, list(members)))
         return members[model.id]
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """Return monotonic seconds."""
         return self._world.clock.now()

@@ -7,7 +7,7 @@ to leave; it is told who leaves and until when.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from math import inf
 
@@ -79,6 +79,19 @@ class Roster:
         self._lanes.join(member)
         if member.standby is None:
             self._lanes.admit(member)
+
+    def reorder(self, place: Mapping[str, int]) -> bool:
+        """Take other places for what was the order of joining; return whether anybody moved.
+
+        The lanes know members by their ranks, so these change only where the lanes are made anew.
+        """
+        members = self.members.values()
+        ranks = {member: (*member.rank[:2], place[member.model.id]) for member in members}
+        if sorted(members, key=lambda m: m.rank) == sorted(members, key=lambda m: ranks[m]):
+            return False
+        for member, rank in ranks.items():
+            member.rank = rank
+        return True
 
     def send_away(self, member: Member, order: Order, now: float, *, ejected: bool = False) -> None:
         """Move a member to standby; one that is there takes the order if it holds longer.
@@ -196,6 +209,10 @@ class Roster:
         """Return the members that are on standby for errors."""
         standby = ((member, _standby_of(member)) for member in self.standby.values())
         return [(member, why) for member, why in standby if why.ejected]
+
+    def of_provider(self, provider: str) -> list[Member]:
+        """Return the members of a provider."""
+        return [member for member in self.members.values() if member.model.provider == provider]
 
     def gone_with(self, provider: str) -> list[Member]:
         """Return the members that left because their whole provider did."""

@@ -233,6 +233,7 @@ class Router(LeaseDesk):
             for model in blueprint.models:
                 if model.id not in self._topology.models:
                     self._topology.register(model)
+            self._topology.reorder([*models, *(model.id for model in by_hand)])
         self._publish()
 
     def _by_hand(self, before: Blueprint, after: Blueprint) -> list[Model]:

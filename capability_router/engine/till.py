@@ -10,7 +10,7 @@ from math import inf
 
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.ledger import Reservation, estimate, refusing, reserve
-from capability_router.engine.limits import Forecast, Limit, Meter, Scope
+from capability_router.engine.limits import Forecast, Limit, Meter, Scope, meters_for
 from capability_router.engine.member import Member
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.timing import World
@@ -44,11 +44,8 @@ class Till:
         self.change(limits)
 
     def change(self, limits: Sequence[Limit]) -> None:
-        """Take other limits; one that stays as it was keeps what has been taken."""
-        known = {meter.limit: meter for meter in self.meters}
-        self.meters = tuple(
-            known.get(limit) or Meter(limit, self._scope) for limit in dict.fromkeys(limits)
-        )
+        """Take other limits; one on the same window as before goes on counting there."""
+        self.meters = meters_for(limits, self._scope, self.meters)
 
     def reserve(self, member: Member, request: CompletionRequest, now: float) -> Reservation | None:
         """Take what a request to a member needs from every limit; None, and nothing, if refused."""

@@ -5,7 +5,7 @@ Knows no request and no lease. The caller holds the guard and publishes the even
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from capability_router.engine.accounts import Accounts
@@ -248,6 +248,14 @@ class Topology:
     def every_pool(self) -> list[CapabilityPool]:
         """Return the declared pools and the implicit ones that were made so far."""
         return [*self.pools.values(), *self._implicit.values()]
+
+    def reorder(self, model_ids: Sequence[str]) -> None:
+        """Put the models in another order, in which pools take those that are equal otherwise."""
+        self.models = {model_id: self.models[model_id] for model_id in model_ids}
+        place = {model_id: number for number, model_id in enumerate(model_ids)}
+        for pool in self.every_pool():
+            pool.reorder(place)
+            pool.rationing.look_again(pool.now())
 
     def replant(self, tree: CapabilityTree) -> None:
         """Go by another tree, in which every model's capabilities are still leaves."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -16,6 +17,7 @@ from capability_router.engine.model import Model, Provider
 from capability_router.engine.outcome import FailureKind, Outcome
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import Degrade, RotationPolicy
+from capability_router.engine.scored import Scored
 from capability_router.engine.selection import Priority, RoundRobin
 from capability_router.engine.tree import CapabilityTree
 from tests.engine.building import CHAT, CODE, TEXT, Rig, ids, model
@@ -208,6 +210,66 @@ def test_limit_that_stays_keeps_what_was_taken_and_a_new_one_begins_empty() -> N
     account = Provider("a", limits=(DAILY,))
     rig.router.configure(blueprint(dearer, pools=(spec("text"),), providers=(account,)))
     assert [each.taken for each in rig.router.pool("text").forecast()] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("amount", "standby"), [(1, True), (2, True), (3, False)])
+def test_limit_of_another_amount_goes_on_counting_and_decides_at_once(
+    amount: int, standby: bool
+) -> None:
+    rig = Rig()
+    account = Provider("a", limits=(replace(DAILY, amount=2),))
+    rig.router.configure(blueprint("a/x", "b/y", pools=(spec("text"),), providers=(account,)))
+    assert [rig.serve() for _ in range(3)] == ["a/x", "a/x", "b/y"]
+    account = Provider("a", limits=(replace(DAILY, amount=amount),))
+    rig.router.configure(blueprint("a/x", "b/y", pools=(spec("text"),), providers=(account,)))
+    (forecast,) = rig.router.pool("text").forecast()
+    assert (forecast.taken, forecast.limit.amount) == (2, amount)
+    assert (rig.standby("text") == ["a/x"]) is standby
+
+
+def test_limit_of_a_pool_that_is_raised_opens_it_again() -> None:
+    rig = Rig()
+    tight = replace(PRIORITY, limits=(replace(DAILY, amount=1),))
+    rig.router.configure(blueprint("a/x", pools=(spec("text", policy=tight),)))
+    rig.serve()
+    with pytest.raises(NoAvailableModelError):
+        rig.select()
+    loose = replace(PRIORITY, limits=(replace(DAILY, amount=2),))
+    rig.router.configure(blueprint("a/x", pools=(spec("text", policy=loose),)))
+    assert rig.serve() == "a/x"
+
+
+def test_order_of_the_configuration_holds_after_it_has_changed() -> None:
+    rig = Rig()
+    for names in (("a/x", "b/y", "c/z"), ("b/y", "a/x"), ("c/z", "b/y", "a/x"), ("a/x", "c/z")):
+        rig.router.configure(blueprint(*names, pools=(spec("text"),)))
+        assert ids(rig.router.models) == list(names)
+        assert rig.serve() == names[0]
+        rig.router.deactivate(names[0])
+        assert rig.serve() == names[1]
+        rig.router.recover(names[0])
+
+
+def test_pool_that_keeps_a_provider_out_keeps_it_out_of_related_nodes_too() -> None:
+    rig = Rig("a/chat", model("b/code", CODE), model("c/code", CODE))
+    without_b = PoolPreferences(excluded_providers=["b"])
+    rig.router.add_pool("chat", CHAT, degrading(Degrade.SIBLINGS), without_b)
+    rig.router.deactivate("a/chat")
+    assert rig.select().model.id == "c/code"
+    rig.router.deactivate("c/code")
+    with pytest.raises(NoAvailableModelError):
+        rig.select()
+
+
+def test_filters_that_leave_nobody_are_told_apart_from_a_strategy_that_does() -> None:
+    rig = Rig("a/x", "b/y")
+    rig.router.add_pool("text", TEXT, PRIORITY, PoolPreferences(select=lambda _: False))
+    with pytest.raises(NoAvailableModelError, match="let the pool's filters admit one"):
+        rig.select()
+    nobody = RotationPolicy(selection=partial(Scored, score=lambda model, request: None))
+    rig.router.update_pool("text", nobody, PoolPreferences())
+    with pytest.raises(NoAvailableModelError, match="a/x: left out by the pool's strategy"):
+        rig.select()
 
 
 def test_model_may_move_in_the_tree() -> None:

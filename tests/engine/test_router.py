@@ -108,7 +108,7 @@ def test_pool_above_serves_only_models_at_or_under_the_requested_node() -> None:
     assert rig.select(CHAT).model.id == "a/x"
     assert rig.select(CODE).model.id == "coder/x"
     assert {rig.select(TEXT, tried).model.id for tried in ("a/x", "coder/x")} == {"a/x", "coder/x"}
-    with pytest.raises(NoAvailableModelError, match="no model is registered for 'ocr'"):
+    with pytest.raises(NoAvailableModelError, match="no pool of 'ocr' has a model"):
         rig.select("ocr")
     with pytest.raises(NoAvailableModelError) as caught:
         rig.select(CHAT, "a/x")

@@ -13,7 +13,7 @@ FLOORS = (
     {"adaptive", "affinity", "sampling", "selection", "till"},
     {"costs", "headroom", "lanes", "lease", "rotation", "scored"},
     {"blueprint", "roster"},
-    {"rotator"},
+    {"inquiry", "rationing", "rotator"},
     {"timetable"},
     {"pooling"},
     {"pool"},

@@ -1,0 +1,79 @@
+"""Questions about the members of one pool; nothing here changes anything.
+
+Knows who is excluded and why, and what limits have left, not who would be chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from capability_router.engine.membership import PoolPreferences
+from capability_router.engine.request import CompletionRequest
+from capability_router.engine.roster import Roster
+from capability_router.engine.till import Till
+
+__all__ = ["Inquiry"]
+
+
+class Inquiry:
+    """Answers why members cannot serve, and when they may.
+
+    Args:
+        roster: The members.
+        till: What their requests draw on.
+    """
+
+    def __init__(self, roster: Roster, till: Till) -> None:
+        self._roster = roster
+        self._till = till
+
+    def not_admitted_by(self, preferences: PoolPreferences) -> list[str]:
+        """Return the ids of the members that the filters of another pool keep out."""
+        members = self._roster.members.items()
+        return [name for name, member in members if not preferences.admits(member.model)]
+
+    def obstacles(
+        self,
+        request: CompletionRequest,
+        node: str,
+        tried: Collection[str],
+        now: float,
+        otherwise: str = "",
+    ) -> dict[str, str]:
+        """Return by model id why each member at or under a node cannot serve a request now.
+
+        Of those that can, ``otherwise`` is returned if it says something.
+        """
+        closed = self._till.obstacle(now)
+        found: dict[str, str] = {}
+        for member in self._roster.members.values():
+            if node in member.places:
+                why = member.obstacle(request, tried, now) or closed
+                short = self._till.shortage(member, request, now)
+                found[member.model.id] = why or short or otherwise
+        return {model_id: why for model_id, why in found.items() if why}
+
+    def next_return_s(
+        self,
+        request: CompletionRequest,
+        node: str,
+        now: float,
+        reasons: Collection[str] = (),
+    ) -> float | None:
+        """Return the seconds until a standby model may be tried; None for never.
+
+        Args:
+            request: What is asked for.
+            node: Full path of the node; only models at or under it count.
+            now: Monotonic seconds.
+            reasons: Reasons of standby that count; empty for all.
+        """
+        if self._till.closed_until > now:
+            return self._till.wait_s(now, reasons)
+        for until, member in self._roster.waiting():
+            reason = member.standby.order.reason if member.standby else ""
+            if reasons and reason not in reasons:
+                continue
+            if node in member.places and member.model.lacks(request) is None:
+                return max(0.0, until - now)
+        return None

@@ -1,0 +1,77 @@
+"""What limits do to the members of one pool: who rests for them, and who returns.
+
+Knows no request: what one takes of them is for ``till``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from capability_router.engine.limits import Meter
+from capability_router.engine.member import Member, Order
+from capability_router.engine.roster import Roster
+from capability_router.engine.till import Till
+from capability_router.engine.timing import World
+
+__all__ = ["Rationing"]
+
+
+class Rationing:
+    """Sends members away whose limits are used up, and lets them return.
+
+    Args:
+        roster: The members.
+        till: The limits of the pool as a whole.
+        world: Clock and source of chance.
+    """
+
+    def __init__(self, roster: Roster, till: Till, world: World) -> None:
+        self._roster = roster
+        self._till = till
+        self._clock = world.clock
+
+    def spent(self, meter: Meter, now: float) -> None:
+        """Note that a limit is used up: whoever draws on it rests until it resets."""
+        if meter in self._till.meters:
+            self._till.close(meter, now)
+            return
+        for member in self._under(meter):
+            self.hold(member, now)
+
+    def refilled(self, meter: Meter, now: float) -> None:
+        """Note that something of a limit was given back: whoever left for it returns."""
+        if meter in self._till.meters:
+            self._till.refill(now)
+            return
+        for member in self._roster.gone_for(meter):
+            self._roster.release(member, now)
+
+    def hold(self, member: Member, now: float) -> None:
+        """Send a member away if one of its limits is used up."""
+        wall = self._clock.wall() if member.meters else 0.0
+        for meter in member.meters:
+            wait_s = meter.wait_s(now, wall)
+            if wait_s > 0:
+                order = Order(meter.limit.reason, now + wait_s, probe=False, meter=meter)
+                self._roster.send_away(member, order, now)
+
+    def look_again(self, now: float) -> None:
+        """Find out who has to rest and who may return, after limits have changed."""
+        for meter in self._till.meters:
+            if meter.wait_s(now, self._clock.wall()) > 0:
+                self._till.close(meter, now)
+        self._till.refill(now)
+        for member in self._roster.members.values():
+            held_by = member.standby.order.meter if member.standby else None
+            if held_by is not None and self._is_free(held_by, member, now):
+                self._roster.release(member, now)
+            self.hold(member, now)
+
+    def _is_free(self, meter: Meter, member: Member, now: float) -> bool:
+        return meter not in member.meters or meter.wait_s(now, self._clock.wall()) == 0
+
+    def _under(self, meter: Meter) -> Iterable[Member]:
+        if meter.scope.kind == "provider":
+            return self._roster.of_provider(meter.scope.name)
+        member = self._roster.members.get(meter.scope.name)
+        return [] if member is None else [member]
