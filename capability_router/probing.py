@@ -49,6 +49,8 @@ class Prober:
         interval_s: float = 1.0,
         at_start: bool = True,
     ) -> None:
+        if not callable(probe):
+            raise TypeError(f"probe {probe!r} must be callable")
         if interval_s <= 0:
             raise ValueError(f"interval_s {interval_s} must be above 0")
         self._router = router

@@ -21,10 +21,12 @@ from capability_router.engine.selection import (
     WithParameters,
 )
 
-__all__ = ["STRATEGIES", "names", "register", "resolve", "strategy"]
+__all__ = ["STRATEGIES", "STRATEGY_METHODS", "names", "register", "resolve", "strategy"]
 
 STRATEGIES = "strategies"
 """The kind of plug-in that orders the active models of a pool."""
+
+STRATEGY_METHODS = ("admit", "withdraw", "choose", "chosen")
 
 Plugin = Callable[..., object]
 
@@ -119,15 +121,23 @@ def strategy(name: str, **parameters: object) -> StrategyFactory:
 
     Args:
         name: Short name, such as ``weighted``, or ``package.module:attribute``.
-        parameters: Keyword arguments of the strategy, for instance ``weights={"a/x": 3}``.
+        parameters: Keyword arguments of the strategy, for instance ``weights={"a/x": 3}``; what is
+            a duration in a configuration, such as ``slow_start``, is in seconds here, as
+            ``slow_start_s``. A ``fallback`` may be a name.
 
     Raises:
         ValueError: If the name is unknown, or what it stands for cannot be used.
         TypeError: If the strategy has no such parameter.
     """
     make = cast("Callable[..., SelectionStrategy]", resolve(STRATEGIES, name))
-    # Now, and not with the first request: what is wrong with the parameters shows here.
-    make(Random(0), **parameters)
+    fallback = parameters.get("fallback")
+    if isinstance(fallback, str):
+        parameters["fallback"] = strategy(fallback)
+    # Now, and not with the first request: what is wrong with it shows here.
+    made = make(Random(0), **parameters)
+    missing = [method for method in STRATEGY_METHODS if not callable(getattr(made, method, None))]
+    if missing:
+        raise ValueError(f"strategy {name!r} has no method {missing[0]!r}")
     return WithParameters(make, parameters) if parameters else make
 
 

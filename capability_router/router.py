@@ -24,6 +24,7 @@ from capability_router.engine.router import Router
 from capability_router.engine.timing import World, default_world
 from capability_router.engine.tree import CapabilityTree
 from capability_router.failures import failure_of
+from capability_router.usages import usage_of
 
 if TYPE_CHECKING:
     from capability_router.probing import Prober
@@ -44,8 +45,7 @@ class _AnyAnswer:
         return failure_of(error, before=self._before)
 
     def usage(self, answer: object) -> Usage:
-        del answer
-        return Usage()
+        return usage_of(answer)
 
 
 class CapabilityRouter(Router):
@@ -189,7 +189,8 @@ class CapabilityRouter(Router):
 
         Args:
             request: A capability, or a request with requirements.
-            attempt: Calls the model that it is given; may run several times. What it raises is
+            attempt: Calls the model that it is given; may run several times. The tokens that its
+                answer states under ``usage``, as OpenAI's and Anthropic's do, count. What it raises is
                 read by HTTP status: a caller's fault is raised again as it is, anything else
                 moves on to the next model. It cannot be interrupted: give your client a timeout.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -86,6 +87,8 @@ def lab(
 @app.command()
 def check(config: Annotated[Path, typer.Argument(help="The YAML file.")]) -> None:
     """Check a configuration and show what it makes."""
+    # As for ``python app.py``: what stands beside the application is found.
+    sys.path.insert(0, "")
     try:
         router = CapabilityRouter.from_yaml(config)
     except ConfigurationError as error:

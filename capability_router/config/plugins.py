@@ -27,7 +27,6 @@ __all__ = ["Plugins", "found_plugins"]
 
 Plugin = Callable[..., object]
 
-_METHODS = ("admit", "withdraw", "choose", "chosen")
 _FUNCTIONS = "functions"
 
 
@@ -209,7 +208,9 @@ class _Finder:
         except Exception as error:  # noqa: BLE001 - foreign code
             self._blame_maker(path, error)
             return False
-        lacking = [name for name in _METHODS if not callable(getattr(made, name, None))]
+        lacking = [
+            name for name in registry.STRATEGY_METHODS if not callable(getattr(made, name, None))
+        ]
         if lacking:
             message = f"this makes no strategy but a {type(made).__name__!r}, which lacks"
             self._document.blame(path, f"{message} {', '.join(lacking)}")

@@ -23,6 +23,7 @@ __all__ = [
     "NoAvailableModelError",
     "Problem",
     "StreamInterruptedError",
+    "UndeclaredPoolError",
     "UnknownCapabilityError",
     "UnknownModelError",
     "UnknownPoolError",
@@ -88,6 +89,12 @@ class UnknownPoolError(_UnknownNameError):
     """Neither a pool nor a capability has this name."""
 
     kind = "pool or capability"
+
+
+class UndeclaredPoolError(UnknownPoolError):
+    """No declared pool has this name; that of a capability without one is made by the router."""
+
+    kind = "declared pool"
 
 
 class AmbiguousCapabilityError(UnknownCapabilityError):

@@ -100,8 +100,15 @@ class EventEmitter:
         Args:
             subscriber: A callable that takes the event; called in the thread that caused it.
             event_type: The only type to hand over; None for all.
+
+        Raises:
+            TypeError: If the subscriber cannot be called.
+            ValueError: If there is no such type of event.
         """
-        self._subscribers = (*self._subscribers, (subscriber, event_type))
+        if not callable(subscriber):
+            raise TypeError(f"subscriber {subscriber!r} must be callable")
+        wanted = None if event_type is None else EventType(event_type)
+        self._subscribers = (*self._subscribers, (subscriber, wanted))
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Stop calling ``subscriber``; one that never subscribed is no error."""

@@ -14,6 +14,9 @@ from capability_router.engine.tree import CapabilityTree
 __all__ = ["PoolPreferences", "places_of"]
 
 
+_LISTS = ("allowed_providers", "excluded_providers", "model_priority", "provider_priority")
+
+
 @dataclass(frozen=True, slots=True)
 class PoolPreferences:
     """Which models a pool takes, and in which order it prefers them.
@@ -36,6 +39,9 @@ class PoolPreferences:
     _providers: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        for name in _LISTS:
+            if isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} {getattr(self, name)!r} must be a list of names")
         object.__setattr__(self, "_models", _places(self.model_priority))
         object.__setattr__(self, "_providers", _places(self.provider_priority))
 

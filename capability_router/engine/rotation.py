@@ -66,5 +66,13 @@ class RotationPolicy:
     degrade: tuple[Degrade, ...] = ()
 
     def __post_init__(self) -> None:
+        if not callable(self.selection):
+            raise TypeError(
+                f"selection {self.selection!r} must be a class or factory;"
+                f" write strategy({self.selection!r})"
+            )
+        for name in ("maintenance", "limits", "degrade"):
+            if not isinstance(getattr(self, name), tuple):
+                raise TypeError(f"{name} {getattr(self, name)!r} must be a tuple")
         if not 0 <= self.max_ejected <= 1:
             raise ValueError(f"max_ejected {self.max_ejected} must be between 0 and 1")

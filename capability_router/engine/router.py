@@ -5,11 +5,12 @@ What happens to a single request is for ``desk``, which this extends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from capability_router.engine.blueprint import Blueprint, PoolSpec
 from capability_router.engine.desk import LeaseDesk
+from capability_router.engine.errors import ConfigurationError, Problem
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Provider
 from capability_router.engine.pool import CapabilityPool
@@ -206,7 +207,8 @@ class Router(LeaseDesk):
         Raises:
             KeyError: If the new tree lacks a node that is named.
             ValueError: If a capability is not a leaf of it, it lacks a node of what was added by
-                hand, or a name is taken by that; in all of these cases nothing has changed.
+                hand, a name is taken by that, or a pool's ``select`` raises; in all of these
+                cases nothing has changed.
         """
         tree = blueprint.tree
         blueprint = replace(
@@ -220,6 +222,7 @@ class Router(LeaseDesk):
         with self._guard:
             before = self._declared
             by_hand = self._by_hand(before, blueprint)
+            _try_selects(blueprint.pools, [*blueprint.models, *by_hand])
             self._declared = blueprint
             self._providers.clear()
             self._providers.update((provider.id, provider) for provider in blueprint.providers)
@@ -278,3 +281,21 @@ class Router(LeaseDesk):
                 self._topology.add_pool(
                     self._make_pool(spec.name, spec.hierarchy_node, spec.policy, spec.preferences)
                 )
+
+
+def _try_selects(pools: Iterable[PoolSpec], models: Iterable[Model]) -> None:
+    """Ask every pool about every model once, before anything depends on the answer."""
+    for spec in pools:
+        for model in models:
+            try:
+                spec.preferences.admits(model)
+            except Exception as error:
+                raise ConfigurationError(
+                    [
+                        Problem(
+                            f"the function raised {type(error).__name__} for model"
+                            f" {model.id!r}: {error}",
+                            key_path=f"pools.{spec.name}.select",
+                        )
+                    ]
+                ) from error

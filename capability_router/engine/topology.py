@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from capability_router.engine.accounts import Accounts
 from capability_router.engine.errors import (
+    UndeclaredPoolError,
     UnknownCapabilityError,
     UnknownModelError,
     UnknownPoolError,
@@ -196,7 +197,7 @@ class Topology:
             UnknownPoolError: If no declared pool has this name.
         """
         if name not in self.pools:
-            raise UnknownPoolError(name, nearest(name, list(self.pools)))
+            raise UndeclaredPoolError(name, nearest(name, list(self.pools)))
         return self.pools[name]
 
     def pool(self, name: str) -> CapabilityPool:

@@ -59,7 +59,7 @@ def test_pool_that_is_removed_leaves_its_models_to_others() -> None:
     assert rig.select().pool.name == "chat"
     rig.router.remove_pool("chat")
     assert rig.select().pool.name == "text"
-    with pytest.raises(UnknownPoolError, match="unknown pool or capability 'chatt'"):
+    with pytest.raises(UnknownPoolError, match="unknown declared pool 'chatt'"):
         rig.router.remove_pool("chatt")
 
 
