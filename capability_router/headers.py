@@ -43,7 +43,8 @@ def _until(date: str, wall_s: float) -> float | None:
         return None
     # Left naive, a date without a zone would be taken for local time; RFC 9110 means UTC.
     aware = stated if stated.tzinfo else stated.replace(tzinfo=UTC)
-    return max(0.0, aware.timestamp() - wall_s)
+    # A moment that has passed, perhaps by our own clock only, is no invitation to try at once.
+    return aware.timestamp() - wall_s if aware.timestamp() > wall_s else None
 
 
 def _number(text: str | None) -> float | None:

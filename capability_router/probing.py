@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Thread
+from threading import Event, Thread, local
 from types import TracebackType
 
 from capability_router.engine.model import Model
@@ -58,6 +58,7 @@ class Prober:
         self._interval_s = interval_s
         self._at_start = at_start
         self._stopped = Event()
+        self._own = local()
         self._thread = Thread(target=self._run, name="capability-router-prober", daemon=True)
 
     def probe_all(self) -> int:
@@ -78,7 +79,8 @@ class Prober:
         """Stop; a probe in progress is waited for, and users' requests are trials again."""
         self._router.probing = False
         self._stopped.set()
-        if self._thread.is_alive():
+        # A probe may stop its own prober, and cannot wait for itself.
+        if self._thread.is_alive() and not getattr(self._own, "probing", False):
             self._thread.join()
 
     def __enter__(self) -> Prober:
@@ -111,13 +113,13 @@ class Prober:
         lease = self._router.select_model(model.id, request)
         if lease is None:
             return False
+        self._own.probing = True
         try:
             self._probe(lease.model)
-        except Exception as error:  # noqa: BLE001 - foreign code; what it raises is its answer
+        except BaseException as error:  # noqa: BLE001 - foreign code; what it raises is its answer
             self._router.report(lease, Outcome(failure_of(error)))
-        except BaseException:
-            self._router.release(lease)
-            raise
         else:
             self._router.report(lease, Outcome.success())
+        finally:
+            self._own.probing = False
         return True

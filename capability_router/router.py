@@ -190,9 +190,10 @@ class CapabilityRouter(Router):
         Args:
             request: A capability, or a request with requirements.
             attempt: Calls the model that it is given; may run several times. The tokens that its
-                answer states under ``usage``, as OpenAI's and Anthropic's do, count. What it raises is
-                read by HTTP status: a caller's fault is raised again as it is, anything else
-                moves on to the next model. It cannot be interrupted: give your client a timeout.
+                answer states under ``usage``, as OpenAI's and Anthropic's do, count. What it
+                raises is read by HTTP status: a caller's fault is raised again as it is, anything
+                else moves on to the next model. It cannot be interrupted: give your client a
+                timeout.
 
         Returns:
             What ``attempt`` returned.

@@ -40,10 +40,11 @@ class Assessor:
         if price is not None:
             member.state.cost_usd += price.cost_usd(usage.input_tokens, usage.output_tokens)
         if lease.trial is not None and self._is_registered(lease):
+            orders = list(lease.trial.orders.values())
             for pool in self._topology.pools_of(lease.model):
                 own = lease.trial if pool is lease.pool else None
-                pool.succeeded(lease.model, own, latency_s, now)
-            if lease.trial.order.whole_provider:
+                pool.succeeded(lease.model, own, outcome, latency_s, now)
+            if any(order.whole_provider for order in orders):
                 provider = lease.model.provider
                 for pool in self._topology.pools_with(provider):
                     pool.provider_recovered(provider, now)

@@ -89,7 +89,7 @@ class Call:
         self._router = router
         self._request = request
         self._record = record
-        self._retry = router.policy_for(request).retry
+        self._retry = router.begin_call(request).retry
         own = self._retry.deadline_s if request.deadline_s is None else request.deadline_s
         self._deadline = Deadline.after(self._now(), own)
         self._attempts: list[Attempt] = []
@@ -171,7 +171,7 @@ class Call:
         if failure.kind is FailureKind.CONTEXT_OVERFLOW:
             self._ask_for_more_than(lease.model.context_window)
         if self._was_cut_short_by_the_caller(failure):
-            self._router.release(lease)
+            self._router.release(lease, sent=True)
         else:
             self._router.report(lease, Outcome(failure))
 
@@ -179,7 +179,7 @@ class Call:
         """Report that the caller has left; no model is to blame, and the call has ended."""
         if self._lease is not None:
             lease = self._close(Failure(FailureKind.CANCELLED))
-            self._router.release(lease)
+            self._router.release(lease, sent=True)
         self._end(None)
 
     def give_up(self) -> None:

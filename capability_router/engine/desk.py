@@ -33,6 +33,7 @@ Route = tuple[str, tuple[CapabilityPool, ...]]
 """Full path of the node that is asked for, and the pools that serve it, most specific first."""
 
 _MOST_ROUTES = 10_000
+_LEFT = Outcome.failed(FailureKind.CANCELLED)
 
 
 class LeaseDesk:
@@ -149,8 +150,13 @@ class LeaseDesk:
         if self._outbox:
             self._publish()
 
-    def release(self, lease: Lease) -> None:
+    def release(self, lease: Lease, *, sent: bool = False) -> None:
         """End a lease without an outcome: the caller left, and nothing was learnt.
+
+        Args:
+            lease: The lease.
+            sent: True if the request may have reached the provider, which will count it then:
+                of what was reserved, one request stays taken. False gives everything back.
 
         Raises:
             LeaseEndedError: If it was reported or released before.
@@ -159,25 +165,27 @@ class LeaseDesk:
             if self._end(lease, LeaseEnd.RELEASED):
                 now = self.world.clock.now()
                 self._abandon(lease, now)
-                self._settle(lease, None, now)
+                self._settle(lease, _LEFT if sent else None, now)
         self._publish()
 
     def due_trials(self) -> list[tuple[CompletionRequest, Model]]:
         """Return the models whose trial is due, each with a request for its pool."""
         with self._guard:
             now = self.world.clock.now()
-            return [
+            due = [
                 (CompletionRequest(pool.hierarchy_node, pool=pool.name), model)
                 for pool in self._topology.every_pool()
                 for model in pool.due_trials(now)
             ]
+        self._publish()
+        return due
 
     def rule(self, kind: FailureKind) -> FaultRule:
         """Return the row of the fault table for a kind of failure."""
         return self._assessor.faults[kind]
 
-    def policy_for(self, request: CompletionRequest) -> RotationPolicy:
-        """Return the rotation policy of the first pool that serves a request.
+    def begin_call(self, request: CompletionRequest) -> RotationPolicy:
+        """Note that a call begins; return the rotation policy of the first pool that serves it.
 
         Raises:
             UnknownCapabilityError: If the tree has no such node.
@@ -185,14 +193,17 @@ class LeaseDesk:
         """
         with self._guard:
             _, pools = self._route(request)
+            policy = pools[0].begin_call()
         self._publish()
-        return pools[0].rotation_policy
+        return policy
 
     def may_repeat(self, request: CompletionRequest) -> bool:
         """Take one repetition of the same model from the budget of the first pool that serves."""
         with self._guard:
             _, pools = self._route(request)
-            return pools[0].may_repeat(self.world.clock.now())
+            granted = pools[0].may_repeat(self.world.clock.now())
+        self._publish()
+        return granted
 
     def wait_s(self, request: CompletionRequest) -> float | None:
         """Return the seconds until a model comes back that is worth waiting for, if any.
@@ -204,6 +215,7 @@ class LeaseDesk:
             node, pools = self._route(request)
             reasons = pools[0].rotation_policy.retry.wait_for
             waits = [pool.inquiry.next_return_s(request, node, now, reasons) for pool in pools]
+        self._publish()
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _make_pool(
@@ -257,8 +269,7 @@ class LeaseDesk:
         if request.pool is None:
             for other in self._related(node, pools[0].rotation_policy.degrade):
                 for pool in self._topology.covering(other):
-                    # What the first pool keeps out, it keeps out for good.
-                    barred = [*tried, *pool.inquiry.not_admitted_by(pools[0].preferences)]
+                    barred = [*tried, *pool.inquiry.barred(node, pools[0].preferences)]
                     lease = pool.pick(request, other, barred, now)
                     if lease is not None:
                         lease.degraded = True
@@ -308,7 +319,7 @@ class LeaseDesk:
         if outcome is None:
             give_back(lease.reserved, now)
         else:
-            settle(lease.reserved, lease.model, outcome, now)
+            settle(lease.reserved, lease.model, outcome, now, self.world.clock.wall())
         for was_spent, (meter, _, _) in zip(before, lease.reserved, strict=True):
             if was_spent != meter.spent:
                 for pool in self._drawing_on(lease, meter.scope.kind, meter.scope.name):

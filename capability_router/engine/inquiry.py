@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from capability_router.engine.member import Order
 from capability_router.engine.membership import PoolPreferences
+from capability_router.engine.reason import ERRORS, Reason
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.roster import Roster
 from capability_router.engine.till import Till
@@ -27,10 +29,30 @@ class Inquiry:
         self._roster = roster
         self._till = till
 
-    def not_admitted_by(self, preferences: PoolPreferences) -> list[str]:
-        """Return the ids of the members that the filters of another pool keep out."""
-        members = self._roster.members.items()
-        return [name for name, member in members if not preferences.admits(member.model)]
+    def standing(self, model_id: str) -> list[Order]:
+        """Return the orders that hold a model, but for our own conclusions and planned windows."""
+        member = self._roster.members.get(model_id)
+        orders = member.standby.orders.values() if member and member.standby else ()
+        ours = {*ERRORS, Reason.MAINTENANCE_WINDOW}
+        return [order for order in orders if order.reason not in ours]
+
+    def standing_with(self, provider: str) -> list[Order]:
+        """Return the orders that hold a whole provider."""
+        for member in self._roster.gone_with(provider):
+            return [o for o in self.standing(member.model.id) if o.whole_provider]
+        return []
+
+    def barred(self, node: str, preferences: PoolPreferences) -> list[str]:
+        """Return the ids of the members that must not stand in for a node.
+
+        Those that serve it themselves are not there for a reason, and whom its own pool keeps out
+        it keeps out for good.
+        """
+        return [
+            model_id
+            for model_id, member in self._roster.members.items()
+            if node in member.places or not preferences.admits(member.model)
+        ]
 
     def obstacles(
         self,

@@ -57,7 +57,7 @@ def reserve(meters: Sequence[Meter], need: Need, now: float) -> Reservation:
     return tuple((meter, meter.take(need[meter.place], now), need[meter.place]) for meter in meters)
 
 
-def settle(reserved: Reservation, model: Model, outcome: Outcome, now: float) -> None:
+def settle(reserved: Reservation, model: Model, outcome: Outcome, now: float, wall: float) -> None:
     """Put what was really used in the place of what was reserved.
 
     A failed attempt has cost its request and nothing else. An answer without usage, as of code
@@ -67,6 +67,7 @@ def settle(reserved: Reservation, model: Model, outcome: Outcome, now: float) ->
         return
     used: Need = (1, 0, 0, 0, 0) if outcome.failure else actual(outcome.usage, model)
     for meter, bucket, amount in reserved:
+        meter.advance(now, wall)
         meter.correct(bucket, used[meter.place] - amount, now)
 
 

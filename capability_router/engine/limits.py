@@ -131,20 +131,19 @@ def meters_for(limits: Iterable[Limit], scope: Scope, before: Iterable[Meter]) -
     """Return a meter for each limit; one on the same window as before goes on counting there.
 
     Args:
-        limits: The limits; of those that are equal one counts.
+        limits: The limits; of several on one window the smallest counts, for it holds them all.
         scope: Whose they are.
         before: The meters of the scope so far.
     """
+    smallest: dict[tuple[object, ...], Limit] = {}
+    for limit in limits:
+        other = smallest.setdefault(limit.window, limit)
+        if limit.amount < other.amount:
+            smallest[limit.window] = limit
     known = {meter.limit.window: meter for meter in before}
-    meters: list[Meter] = []
-    for limit in dict.fromkeys(limits):
-        meter = known.pop(limit.window, None)
-        if meter is None:
-            meter = Meter(limit, scope)
-        else:
-            meter.change(limit)
-        meters.append(meter)
-    return tuple(meters)
+    for window, limit in smallest.items():
+        known.setdefault(window, Meter(limit, scope)).change(limit)
+    return tuple(known[window] for window in smallest)
 
 
 class Meter:
@@ -226,8 +225,14 @@ class Meter:
         return self._bucket
 
     def correct(self, bucket: int, change: int, now: float) -> None:
-        """Give some back, or take more of it; after the window has ended it makes no difference."""
-        if change and bucket in self._buckets:
+        """Give some back, or take more of it.
+
+        What is to be given back of a window that has ended makes no difference; what was used
+        beyond the estimate, by an answer that took longer than the window, counts now.
+        """
+        if change > 0 and bucket not in self._buckets:
+            self.take(change, now)
+        elif change and bucket in self._buckets:
             self._buckets[bucket] += change
             self.taken += change
             self._note(change, now)
@@ -236,8 +241,8 @@ class Meter:
         """Return the seconds until some is free again, >= 0; ``inf`` for never."""
         if self.limit.resets is not None:
             return max(0.0, self._changes_at - wall)
-        first = next(iter(self._buckets), None)
-        if self.limit.window_s is None or first is None or not self.taken:
+        first = next((bucket for bucket, amount in self._buckets.items() if amount), None)
+        if self.limit.window_s is None or first is None:
             return inf
         return max(0.0, (first + _BUCKETS + 1) * self._width_s - now)
 

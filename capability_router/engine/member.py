@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import inf
 
 from capability_router.engine.limits import Meter, Unit
 from capability_router.engine.model import Model
+from capability_router.engine.reason import ERRORS
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.state import ModelState
 
@@ -29,37 +30,79 @@ class Order:
         whole_provider: True if it concerns every model of the provider.
         probe: True if the model has to prove itself then, with a single request; False if it is
             simply active again, because nothing was wrong with it.
+        stated: True if the provider named the time: it is not tried before, come what may.
         meter: The limit that was used up, if it was one.
-        behind: The order that this one, of a limit, holds back for longer; it is in force again
-            if something of the limit is given back.
     """
 
     reason: str
     until: float
     whole_provider: bool = False
     probe: bool = True
+    stated: bool = False
     meter: Meter | None = None
-    behind: Order | None = None
+
+    def is_over(self, now: float) -> bool:
+        """Whether nothing more is asked: no trial, and no look at what is left of a limit."""
+        return self.until <= now and not self.probe and self.meter is None
+
+    @property
+    def key(self) -> tuple[str, Meter | None]:
+        """What it is about: of two orders about the same, the one that holds longer counts."""
+        return self.reason, self.meter
 
 
-@dataclass(slots=True, eq=False)
 class Standby:
-    """Why and until when a member is excluded.
+    """Why and until when a member is excluded: every order that holds, until it is over or lifted.
 
     Attributes:
-        order: The order that holds longest of those given.
-        since: Monotonic seconds when it left.
+        orders: The orders, the one given last at the end.
+        order: The one that holds longest; of those without an end, the last given.
+        since: Monotonic seconds when the member left.
         ejected: True if it left for errors, that is, by our own conclusion, and no other reason
-            has been given since.
+            has come to hold longer since.
         on_trial: True while its probe is in flight.
         place: Its place among those that wait for a trial; None if it does not wait.
     """
 
-    order: Order
-    since: float
-    ejected: bool = False
-    on_trial: bool = False
-    place: tuple[float, int, str] | None = None
+    __slots__ = ("ejected", "on_trial", "order", "orders", "place", "since")
+
+    def __init__(self, order: Order, since: float, *, ejected: bool = False) -> None:
+        self.orders = {order.key: order}
+        self.order = order
+        self.since = since
+        self.ejected = ejected
+        self.on_trial = False
+        self.place: tuple[float, int, str] | None = None
+
+    @property
+    def probe(self) -> bool:
+        """Whether the model has to prove itself before it is active again."""
+        return any(order.probe for order in self.orders.values())
+
+    def add(self, order: Order) -> None:
+        """Take one more order; what is about the same is never shortened."""
+        old = self.orders.get(order.key)
+        if old is None or order.until > old.until:
+            self.orders.pop(order.key, None)
+            self.orders[order.key] = order
+            self._choose()
+
+    def drop(self, which: Callable[[Order], bool]) -> bool:
+        """Forget some orders; return whether none is left."""
+        self.orders = {key: order for key, order in self.orders.items() if not which(order)}
+        if self.orders:
+            self._choose()
+        return not self.orders
+
+    def is_only_for_errors(self, now: float) -> bool:
+        """Whether nothing but our own conclusions holds now: no stated time, limit or person."""
+        holding = (order for order in self.orders.values() if order.until > now)
+        return all(order.reason in ERRORS and not order.stated for order in holding)
+
+    def _choose(self) -> None:
+        orders = self.orders.values()
+        endless = (order for order in reversed(orders) if order.until == inf)
+        self.order = next(endless, None) or max(orders, key=lambda order: order.until)
 
     def describe(self, now: float) -> str:
         """Return the reason with the time left, for people."""

@@ -21,11 +21,11 @@ from capability_router.engine.faults import FaultRule
 from capability_router.engine.inquiry import Inquiry
 from capability_router.engine.lanes import Lanes
 from capability_router.engine.lease import Lease
-from capability_router.engine.ledger import Reservation
+from capability_router.engine.ledger import Reservation, give_back
 from capability_router.engine.member import Member, Order, Standby
 from capability_router.engine.membership import PoolPreferences, places_of
 from capability_router.engine.model import Model
-from capability_router.engine.outcome import Failure
+from capability_router.engine.outcome import Failure, Outcome
 from capability_router.engine.rationing import Rationing
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import RetryAccount
@@ -40,6 +40,8 @@ from capability_router.engine.timing import World, default_world
 from capability_router.engine.tree import CapabilityTree
 
 __all__ = ["RoutedPool"]
+
+_MOST_REFUSALS = 8
 
 
 class RoutedPool:
@@ -110,6 +112,7 @@ class RoutedPool:
             active_since=now,
             meters=self._accounts.of(model),
         )
+        member.served_before = member.state.successes
         self._roster.join(member)
         self._timetable.joined(member, now)
         self.rationing.hold(member, now)
@@ -132,6 +135,7 @@ class RoutedPool:
         member.places = places_of(model, self._tree)
         member.meters = meters
         self._roster.order_anew(member)
+        self._timetable.lift_what_is_over(self.now())
         self._timetable.joined(member, self.now())
         self.rationing.hold(member, self.now())
 
@@ -150,6 +154,7 @@ class RoutedPool:
             self._retries = RetryAccount(policy.retry.budget, now)
         self._rotator.policy = policy
         self._till.change(policy.limits)
+        self._till.refill(now)
         for member in self._roster.members.values():
             member.rank = (*preferences.rank(member.model), member.rank[-1])
         self._order_anew()
@@ -166,6 +171,16 @@ class RoutedPool:
             self._joined = len(place)
             self._order_anew()
 
+    def take_over(self, model_id: str, orders: Iterable[Order]) -> None:
+        """Let orders that hold a model elsewhere hold it here as well."""
+        for order in orders:
+            self._roster.send_away(self._roster.members[model_id], order, self.now())
+
+    def look_again(self) -> None:
+        """Find out who has to rest and who may return, after anything has changed."""
+        self._timetable.lift_what_is_over(self.now())
+        self.rationing.look_again(self.now())
+
     def send_away(self, model: Model, reason: str) -> bool:
         """Move a model to standby by a person's order; return whether only a person ends it."""
         now = self.now()
@@ -179,6 +194,7 @@ class RoutedPool:
         member, now = self._member(model), self.now()
         self._rotator.take_back(member, now)
         self.rationing.hold(member, now)
+        self._timetable.retire(member, now)
 
     def pick(
         self,
@@ -222,15 +238,21 @@ class RoutedPool:
                     return None
                 return self._try_one(roster.due(now), request, node, tried, now)
             member, reserved = found
-        strategy.chosen(member, avoid, now)
-        self._calls += not tried
-        return self._hand_out(Lease(member, self, request, node, now, strategy, reserved))
+        lease = None
+        try:
+            strategy.chosen(member, avoid, now)
+            lease = Lease(member, self, request, node, now, strategy, reserved)
+        finally:
+            if lease is None:
+                # A strategy may be somebody else's code: what it breaks must not stay taken.
+                give_back(reserved, now)
+        return self._hand_out(lease)
 
     def pick_early(
         self, request: CompletionRequest, node: str, tried: Collection[str], now: float
     ) -> Lease | None:
         """Hand out a model before its time that left for errors, because nobody else is left."""
-        return self._try_one(self._roster.early(), request, node, tried, now)
+        return self._try_one(self._roster.early(now), request, node, tried, now)
 
     def pick_model(
         self, model_id: str, request: CompletionRequest, node: str, now: float
@@ -262,11 +284,13 @@ class RoutedPool:
             return None
         return self._rotator.failed(member, failure, rule, trial, now)
 
-    def succeeded(self, model: Model, trial: Standby | None, latency_s: float, now: float) -> None:
-        """Take a member back that has proved itself on trial, here (``trial``) or elsewhere."""
+    def succeeded(
+        self, model: Model, trial: Standby | None, outcome: Outcome, latency_s: float, now: float
+    ) -> None:
+        """Lift what a success on trial, here (``trial``) or elsewhere, has disproved."""
         member = self._roster.members.get(model.id)
         if member is not None:
-            self._rotator.succeeded(member, trial, latency_s, now)
+            self._rotator.succeeded(member, trial, outcome, latency_s, now)
 
     def trial_returned(self, member: Member, trial: Standby, now: float) -> None:
         """Note that a trial ended without a result: it is due as it was before."""
@@ -281,12 +305,17 @@ class RoutedPool:
     def provider_recovered(self, provider: str, now: float) -> None:
         """Take back every member that had left because of its provider."""
         for member in self._roster.gone_with(provider):
-            self._rotator.take_back(member, now)
+            self._rotator.provider_recovered(member, now)
 
     def ejected(self, provider: str) -> set[str]:
         """Return the ids of a provider's models that are on standby for errors."""
         gone = (member.model for member, _ in self._roster.ejected_members())
         return {model.id for model in gone if model.provider == provider}
+
+    def begin_call(self) -> RotationPolicy:
+        """Note that a call begins, of which there may be a share of repetitions."""
+        self._calls += 1
+        return self.rotation_policy
 
     def may_repeat(self, now: float) -> bool:
         """Take one repetition of the same model from the pool's budget, if one is left."""
@@ -305,17 +334,21 @@ class RoutedPool:
         now: float,
     ) -> tuple[Member, Reservation] | None:
         """Find a member whose limits have enough left; those to avoid are asked last."""
-        short: set[str] = set()
+        short: dict[str, None] = {}
         for passed_over in (avoid, tried) if avoid is not tried else (tried,):
             while True:
-                without = {*passed_over, *short} if short else passed_over
+                without = {**dict.fromkeys(passed_over), **short} if short else passed_over
                 member = strategy.choose(request, without, now)
                 if member is None:
                     break
                 reserved = self._till.reserve(member, request, now)
                 if reserved is not None:
                     return member, reserved
-                short.add(member.model.id)
+                short[member.model.id] = None
+                if len(short) == _MOST_REFUSALS:
+                    # Rather ask all of them once than each in turn, and again for each before it.
+                    members = self._roster.members.values()
+                    short |= self._till.too_small_for(members, request, now)
                 # It may have come back by hand, or by a trial, though nothing is left.
                 self.rationing.hold(member, now)
         return None

@@ -44,7 +44,7 @@ class Rationing:
             self._till.refill(now)
             return
         for member in self._roster.gone_for(meter):
-            self._roster.release(member, now)
+            self._roster.lift(member, lambda order: order.meter is meter, now)
 
     def hold(self, member: Member, now: float) -> None:
         """Send a member away if one of its limits is used up."""
@@ -56,19 +56,13 @@ class Rationing:
                 self._roster.send_away(member, order, now)
 
     def look_again(self, now: float) -> None:
-        """Find out who has to rest and who may return, after limits have changed."""
+        """Find out who has to rest, after limits have changed."""
         for meter in self._till.meters:
             if meter.wait_s(now, self._clock.wall()) > 0:
                 self._till.close(meter, now)
         self._till.refill(now)
         for member in self._roster.members.values():
-            held_by = member.standby.order.meter if member.standby else None
-            if held_by is not None and self._is_free(held_by, member, now):
-                self._roster.release(member, now)
             self.hold(member, now)
-
-    def _is_free(self, meter: Meter, member: Member, now: float) -> bool:
-        return meter not in member.meters or meter.wait_s(now, self._clock.wall()) == 0
 
     def _under(self, meter: Meter) -> Iterable[Member]:
         if meter.scope.kind == "provider":

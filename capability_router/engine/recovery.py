@@ -53,7 +53,8 @@ class RecoveryPolicy(Protocol):
 class Cooldown:
     """Stay away for a time that grows with each return, up to a cap.
 
-    A time that the provider stated is kept to the letter. A reason that is not known here, as
+    A time that the provider stated is kept to the letter, unless it is no time at all: who has
+    just refused is not asked again at once. A reason that is not known here, as
     ``manual`` is, stays until it is recovered by hand.
 
     Attributes:
@@ -97,7 +98,7 @@ class Cooldown:
 
     def standby_s(self, reason: str, failure: Failure | None, step: int, world: World) -> float:
         """Return the seconds until the next trial; ``inf`` if only a person brings it back."""
-        if failure is not None and failure.retry_after_s is not None:
+        if failure is not None and failure.retry_after_s:
             return failure.retry_after_s
         if reason == Reason.QUOTA_EXHAUSTED and self.quota_resets is not None:
             wall = world.clock.wall()

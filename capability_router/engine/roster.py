@@ -7,15 +7,14 @@ to leave; it is told who leaves and until when.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping
 from math import inf
 
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.lanes import Lanes
 from capability_router.engine.limits import Meter
 from capability_router.engine.member import Member, Order, Standby
-from capability_router.engine.reason import ERRORS
+from capability_router.engine.reason import ERRORS, Reason
 from capability_router.engine.state import StandbyState
 
 __all__ = ["Roster"]
@@ -32,8 +31,8 @@ class Roster:
     Attributes:
         members: Every member by the id of its model, in the order they joined.
         standby: Those that are excluded, in the order they left.
-        spared: Monotonic seconds until which an active member that should have left serves only
-            if nobody else can, by the id of its model.
+        spared: The order that an active member should have left by, by the id of its model: until
+            its time has come, it serves only if nobody else can.
         next_at: Monotonic seconds of the first return or trial; ``inf`` if nobody waits.
         ejected: How many are on standby for errors.
         transitions: Deactivations and recoveries so far.
@@ -45,7 +44,7 @@ class Roster:
         self._outbox = outbox
         self.members: dict[str, Member] = {}
         self.standby: dict[str, Member] = {}
-        self.spared: dict[str, float] = {}
+        self.spared: dict[str, Order] = {}
         # Standby members in the order of their next trial; those that only a person brings back,
         # and those on trial, are not in it.
         self._waiting: list[tuple[float, int, str]] = []
@@ -105,7 +104,7 @@ class Roster:
         if member.standby is not None:
             self._extend(member, member.standby, order, now)
             return
-        member.standby = Standby(order, now, ejected)
+        member.standby = Standby(order, now, ejected=ejected)
         self.ejected += member.standby.ejected
         self.standby[member.model.id] = member
         self.spared.pop(member.model.id, None)
@@ -117,10 +116,11 @@ class Roster:
     def spare(self, member: Member, order: Order, now: float) -> None:
         """Keep a member that should leave: until its time has come, it serves last."""
         model_id = member.model.id
-        if model_id not in self.spared:
+        before = self.spared.get(model_id)
+        if before is None or before.until <= now:
             told = (EventType.MODEL_SPARED, self._pool, model_id, now, order.reason, order.until)
             self._outbox.append(RoutingEvent(*told))
-        self.spared[model_id] = order.until
+        self.spared[model_id] = order
 
     def activate(self, member: Member, now: float) -> None:
         """Move a member back to active; one that is active stays so."""
@@ -134,17 +134,37 @@ class Roster:
         self.transitions += 1
         self._tell(EventType.MODEL_ACTIVATED, member, now, reason)
 
-    def release(self, member: Member, now: float) -> None:
-        """Let a limit no longer hold a member back: it is active, or waits as it did before."""
-        standby = _standby_of(member)
-        if not standby.order.probe:
+    def lift(
+        self,
+        member: Member,
+        which: Callable[[Order], bool],
+        now: float,
+        *,
+        trial_over: bool = False,
+    ) -> None:
+        """Lift some of the orders that hold a member; it is active if no other does.
+
+        Args:
+            member: On standby.
+            which: The orders to lift; those that are over go as well.
+            now: Monotonic seconds.
+            trial_over: True if its own trial has just succeeded.
+        """
+        standby, before = _standby_of(member), _standby_of(member).order
+        if standby.drop(lambda order: which(order) or order.is_over(now)):
+            # As it was: the event of its return tells why it had left.
+            standby.order = before
             self.activate(member, now)
-        elif standby.order.behind is not None:
-            self._stop_waiting(standby)
-            standby.order = standby.order.behind
-            if not standby.on_trial:
-                self._wait(member)
+            return
+        self._stop_waiting(standby)
+        standby.on_trial = standby.on_trial and not trial_over
+        self._count_ejected(standby)
+        if not standby.on_trial:
+            self._wait(member)
+        if standby.order.until < before.until:
             self._tell(EventType.STANDBY_RESTORED, member, now)
+        elif trial_over:
+            self._tell(EventType.PROBE_RETURNED, member, now)
 
     def start_trial(self, member: Member, now: float) -> Standby:
         """Put a standby member on trial: no other request gets it until the trial has ended."""
@@ -158,9 +178,8 @@ class Roster:
         """End a trial with a failure: the member waits again, as ordered."""
         standby = _standby_of(member)
         standby.on_trial = False
-        # A person may have sent it away during the trial, or the trial was before its time.
-        if order.until > standby.order.until:
-            self._replace(standby, order)
+        standby.add(order)
+        self._count_ejected(standby)
         self._wait(member)
         self._tell(EventType.PROBE_FAILED, member, now)
 
@@ -170,22 +189,22 @@ class Roster:
         self._wait(member)
         self._tell(EventType.PROBE_FAILED if failed else EventType.PROBE_RETURNED, member, now)
 
-    def returning(self, now: float) -> list[tuple[Member, Order]]:
+    def returning(self, now: float) -> list[tuple[Member, Standby]]:
         """Return the members that left for a time only, and whose time has come."""
-        due = ((member, _standby_of(member).order) for member in self._due(now))
-        return [(member, order) for member, order in due if not order.probe]
+        due = ((member, _standby_of(member)) for member in self._due(now))
+        return [(member, standby) for member, standby in due if not standby.probe]
 
     def due(self, now: float) -> Iterator[Member]:
         """Iterate over the members whose trial is due, longest due first."""
-        return (m for m in self._due(now) if _standby_of(m).order.probe)
+        return (m for m in self._due(now) if _standby_of(m).probe)
 
-    def early(self) -> Iterator[Member]:
+    def early(self, now: float) -> Iterator[Member]:
         """Iterate over the members ejected for errors that wait, first due first.
 
         Where a provider or a person has stated a time, trying earlier would only do harm.
         """
         waiting = (self.members[model_id] for *_, model_id in self._waiting)
-        return (m for m in waiting if _standby_of(m).order.reason in ERRORS)
+        return (m for m in waiting if _standby_of(m).is_only_for_errors(now))
 
     def waiting(self) -> Iterator[tuple[float, Member]]:
         """Iterate over the monotonic seconds of each return or trial, with the member."""
@@ -219,18 +238,23 @@ class Roster:
         return [
             member
             for member in self.standby.values()
-            if member.model.provider == provider and _standby_of(member).order.whole_provider
+            if member.model.provider == provider
+            and any(order.whole_provider for order in _standby_of(member).orders.values())
         ]
 
     def gone_for(self, meter: Meter) -> list[Member]:
         """Return the members that left because a limit was used up."""
-        return [m for m in self.standby.values() if _standby_of(m).order.meter is meter]
+        away = self.standby.values()
+        return [m for m in away if any(o.meter is meter for o in _standby_of(m).orders.values())]
 
     def avoiding(self, tried: Collection[str], now: float) -> Collection[str]:
         """Return the models not to take while there is another: tried, or spared for now."""
-        for model_id, until in list(self.spared.items()):
-            # Its time has come, or it has answered since.
-            if until <= now or not self.members[model_id].state.consecutive_failures:
+        for model_id, order in list(self.spared.items()):
+            # Its time has come, or it has answered since; an answer does not show that it is fast.
+            failing = (
+                self.members[model_id].state.consecutive_failures or order.reason == Reason.SLOW
+            )
+            if order.until <= now or not failing:
                 del self.spared[model_id]
         return {**dict.fromkeys(tried), **dict.fromkeys(self.spared)} if self.spared else tried
 
@@ -241,21 +265,18 @@ class Roster:
             yield self.members[model_id]
 
     def _extend(self, member: Member, standby: Standby, order: Order, now: float) -> None:
-        if order.until <= standby.order.until:
-            return
+        before = standby.order
         self._stop_waiting(standby)
-        # What had to prove itself before has to do so after a pause for another reason as well.
-        probe = order.probe or standby.order.probe
-        behind = standby.order if order.meter is not None and standby.order.probe else None
-        self._replace(standby, replace(order, probe=probe, behind=behind))
+        standby.add(order)
+        self._count_ejected(standby)
         if not standby.on_trial:
             self._wait(member)
-        self._tell(EventType.STANDBY_EXTENDED, member, now)
+        if standby.order is not before:
+            self._tell(EventType.STANDBY_EXTENDED, member, now)
 
-    def _replace(self, standby: Standby, order: Order) -> None:
-        """Give a member another order; sent away for another reason, it is ejected no more."""
-        standby.order = order
-        if standby.ejected and order.reason not in ERRORS:
+    def _count_ejected(self, standby: Standby) -> None:
+        """Count a member no more as ejected once another reason holds it for longer."""
+        if standby.ejected and standby.order.reason not in ERRORS:
             standby.ejected = False
             self.ejected -= 1
 

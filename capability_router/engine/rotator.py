@@ -10,7 +10,7 @@ from math import inf
 from capability_router.engine.deactivation import Verdict
 from capability_router.engine.faults import FaultRule, Health
 from capability_router.engine.member import Member, Order, Standby
-from capability_router.engine.outcome import Failure
+from capability_router.engine.outcome import Failure, Outcome
 from capability_router.engine.reason import ERRORS, Reason
 from capability_router.engine.roster import Roster
 from capability_router.engine.rotation import RotationPolicy
@@ -63,21 +63,28 @@ class Rotator:
         return order
 
     def succeeded(
-        self, member: Member, trial: Standby | None, latency_s: float, now: float
+        self, member: Member, trial: Standby | None, outcome: Outcome, latency_s: float, now: float
     ) -> None:
-        """Take a member back that has proved itself on trial, here (``trial``) or elsewhere."""
+        """Lift what a success has disproved, on trial here (``trial``) or elsewhere.
+
+        A person's order, a limit or a planned window is not lifted by one answer.
+        """
         standby = member.standby
         if standby is None:
             return
-        if standby.order.until == inf or not standby.order.probe:
-            # A person's order, a limit or a planned window is not lifted by one answer.
-            if trial is not None:
-                self.trial_returned(member, trial, now)
-        elif standby.order.reason == Reason.SLOW and latency_s > self.slow_limit_s:
+        if standby.order.reason == Reason.SLOW and self._is_still_slow(outcome, latency_s):
             if standby is trial:
                 self._roster.fail_trial(member, self.order(member, Reason.SLOW, now), now)
-        else:
-            self.take_back(member, now)
+            return
+        self._forgive(member, standby)
+        own = standby is trial
+        self._roster.lift(member, lambda o: o.probe and o.until < inf, now, trial_over=own)
+
+    def provider_recovered(self, member: Member, now: float) -> None:
+        """Lift what holds a member for its whole provider."""
+        if member.standby is not None:
+            self._forgive(member, member.standby)
+            self._roster.lift(member, lambda order: order.whole_provider, now)
 
     def trial_returned(self, member: Member, trial: Standby, now: float) -> None:
         """Note that a trial ended without a result: it is due as it was before."""
@@ -86,10 +93,11 @@ class Rotator:
 
     def take_back(self, member: Member, now: float) -> None:
         """Move a member back to active; what it did wrong before is forgotten."""
-        member.state.forgive()
-        if member.standby is not None and member.standby.order.reason == Reason.SLOW:
-            member.state.forget_latency()
-        self._roster.activate(member, now)
+        if member.standby is not None:
+            self._forgive(member, member.standby)
+            self._roster.activate(member, now)
+        else:
+            member.state.forgive()
 
     def send_away(self, member: Member, order: Order, now: float) -> None:
         """Move a member to standby, or spare it where the pool may lose no more for errors."""
@@ -124,9 +132,20 @@ class Rotator:
             member.step = recovery.steps_left(member.step, now - member.active_since)
         seconds = recovery.standby_s(reason, failure, member.step, self._world)
         ours = failure is not None or reason in ERRORS
-        if ours and (failure is None or failure.retry_after_s is None):
+        if ours and (failure is None or not failure.retry_after_s):
             member.step += 1
-        return Order(reason, now + seconds, whole_provider)
+        stated = failure is not None and bool(failure.retry_after_s)
+        return Order(reason, now + seconds, whole_provider, stated=stated)
+
+    def _is_still_slow(self, outcome: Outcome, latency_s: float) -> bool:
+        slow = self.policy.slow
+        measured_s = outcome.first_token_s if slow is not None and slow.first_token else latency_s
+        return measured_s is not None and measured_s > self.slow_limit_s
+
+    def _forgive(self, member: Member, standby: Standby) -> None:
+        member.state.forgive()
+        if standby.order.reason == Reason.SLOW:
+            member.state.forget_latency()
 
     def _failed_trial(
         self,

@@ -224,7 +224,8 @@ class Router(LeaseDesk):
             by_hand = self._by_hand(before, blueprint)
             _try_selects(blueprint.pools, [*blueprint.models, *by_hand])
             self._declared = blueprint
-            self._providers.clear()
+            for provider in before.providers:
+                self._providers.pop(provider.id, None)
             self._providers.update((provider.id, provider) for provider in blueprint.providers)
             self._assessor.faults = blueprint.faults
             self._topology.replant(blueprint.tree)

@@ -56,6 +56,17 @@ class Till:
         refused = refusing(meters, need, now, self._clock.wall())
         return reserve(meters, need, now) if refused is None else None
 
+    def too_small_for(
+        self, members: Iterable[Member], request: CompletionRequest, now: float
+    ) -> dict[str, None]:
+        """Return the ids of the members whose limits have too little left for a request."""
+        wall = self._clock.wall()
+        return {
+            member.model.id: None
+            for member in members
+            if refusing(member.meters, estimate(request, member.model, member.state), now, wall)
+        }
+
     def is_open(self, now: float) -> bool:
         """Return whether the pool takes requests; one whose time has come is opened again."""
         if self.closed_until == -inf:

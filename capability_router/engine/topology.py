@@ -16,7 +16,6 @@ from capability_router.engine.errors import (
     UnknownPoolError,
     nearest,
 )
-from capability_router.engine.limits import Meter
 from capability_router.engine.membership import PoolPreferences, places_of
 from capability_router.engine.model import Model
 from capability_router.engine.pool import CapabilityPool
@@ -132,6 +131,9 @@ class Topology:
             UnknownModelError: If it is not registered.
         """
         model = self.model(model_id)
+        if not self._of_model[model_id]:
+            # Somewhere it has to be written down, for the pools that come.
+            self.covering(model.capabilities[0])
         by_hand = [pool.send_away(model, reason) for pool in self._of_model[model_id]]
         # An order that ends by itself is for now; one that only a person lifts is for later too.
         if all(by_hand):
@@ -240,12 +242,6 @@ class Topology:
         """Return the registered models of a provider."""
         return list(self._models_of.get(provider, {}).values())
 
-    def pools_under(self, meter: Meter) -> list[CapabilityPool]:
-        """Return every pool with a model that draws on a model's or a provider's limit."""
-        if meter.scope.kind == "provider":
-            return self.pools_with(meter.scope.name)
-        return list(self._of_model.get(meter.scope.name, ()))
-
     def every_pool(self) -> list[CapabilityPool]:
         """Return the declared pools and the implicit ones that were made so far."""
         return [*self.pools.values(), *self._implicit.values()]
@@ -256,7 +252,7 @@ class Topology:
         place = {model_id: number for number, model_id in enumerate(model_ids)}
         for pool in self.every_pool():
             pool.reorder(place)
-            pool.rationing.look_again(pool.now())
+            pool.look_again()
 
     def replant(self, tree: CapabilityTree) -> None:
         """Go by another tree, in which every model's capabilities are still leaves."""
@@ -285,9 +281,17 @@ class Topology:
                 self._join(pool, model)
 
     def _join(self, pool: CapabilityPool, model: Model) -> None:
+        elsewhere = [
+            order
+            for other in self._of_model[model.id]
+            for order in other.inquiry.standing(model.id)
+        ]
+        for other in self._of_provider.get(model.provider, ()):
+            elsewhere += other.inquiry.standing_with(model.provider)
         self._of_model[model.id].append(pool)
         self._count(model.provider, pool, 1)
         pool.join(model)
+        pool.take_over(model.id, elsewhere)
         if model.id in self._ordered_away:
             pool.send_away(model, self._ordered_away[model.id])
 

@@ -68,12 +68,15 @@ class Mirror:
                 self.active.add(model)
                 self.rotations += 1
             case EventType.STANDBY_EXTENDED:
-                assert until > self.standby[model].until, event
+                # Of two without an end, the one given last is told.
+                assert until > self.standby[model].until or until == inf, event
                 self.standby[model].until = until
                 self.standby[model].ejected &= event.reason in ERRORS
             case EventType.STANDBY_RESTORED:
-                assert until <= self.standby[model].until, event
-                self.standby[model].until = until
+                before = self.standby[model]
+                assert until < before.until, event
+                ejected = before.ejected and event.reason in ERRORS
+                self.standby[model] = Waiting(until, ejected, before.on_trial)
             case EventType.PROBE_STARTED:
                 assert not self.standby[model].on_trial, event
                 self.standby[model].on_trial = True

@@ -36,7 +36,7 @@ DAY_S = 86_400.0
         ({"retry-after": "Sun, 06 Nov 1994 08:50:37 GMT"}, 60.0),
         ({"retry-after": "Sunday, 06-Nov-94 08:50:37 GMT"}, 60.0),
         ({"retry-after": "Sun, 06 Nov 1994 09:50:37 +0100"}, 60.0),
-        ({"retry-after": "Sun, 06 Nov 1994 08:48:37 GMT"}, 0.0),
+        ({"retry-after": "Sun, 06 Nov 1994 08:48:37 GMT"}, None),
         ({}, None),
         ({"retry-after": ""}, None),
         ({"retry-after": "soon"}, None),

@@ -82,13 +82,22 @@ def refuse(model: Model) -> str:
     raise ConnectionRefusedError(model.id)
 
 
-def test_order_that_ends_by_itself_does_not_hold_for_later_pools() -> None:
+def test_order_holds_in_pools_that_are_made_later_for_as_long_as_it_lasts() -> None:
     rig = Rig("a/x")
     rig.router.pool("chat-completion")
     rig.router.deactivate("a/x", "rate_limited")
-    assert len(rig.router.pool("text-generation").get_active_models()) == 1
+    (before,) = rig.router.pool("chat-completion").get_standby()
+    (after,) = rig.router.pool("text-generation").get_standby()
+    assert (after.reason, after.until) == (before.reason, before.until)
     rig.router.deactivate("a/x")
-    assert len(rig.router.pool("generation").get_active_models()) == 0
+    assert rig.router.pool("generation").get_standby()[0].until is None
+
+
+def test_model_that_joins_a_provider_that_is_away_is_away_with_it() -> None:
+    rig = Rig("a/x", "b/y")
+    rig.fail(FailureKind.AUTH)
+    rig.router.register(Model("a/z", ("chat-completion",)))
+    assert rig.standby() == ["a/x", "a/z"]
 
 
 def test_pool_of_a_router_takes_models_from_its_router_only() -> None:
