@@ -27,6 +27,8 @@ outcomes of the node itself."""
 _UNBLAMED = frozenset(kind for kind, rule in FAULT_TABLE.items() if rule.health is Health.UNTOUCHED)
 """Failures that say nothing about the model, by the default fault table."""
 
+_FEW = 4
+"""Members up to which another is drawn with each request, because so few learn from each other."""
 _LAPS = 4
 """Turns of a member for which it forgets at once: its score is drawn anew at each, but forgetting
 and working out what it is drawn from takes as long again."""
@@ -114,6 +116,7 @@ class Adaptive:
         self._cost_usd = _FadingMean(memory)
         self._arms: dict[str, _Arm] = {}
         # The same without gaps, to take turns in.
+        self._rests = False
         self._turns: list[_Arm] = []
         self._turn = self._lap = 0
         self._undrawn: list[_Arm] = []
@@ -155,10 +158,13 @@ class Adaptive:
         return None
 
     def chosen(self, member: Member, tried: Collection[str], now: float) -> None:
-        """Draw anew for the member, and for another in turn."""
+        """Draw anew for the member, and for another in turn; of many, with every other request."""
         served = self._arms[member.model.id]
         self._draw(served)
         turns = self._turns
+        self._rests = len(turns) > _FEW and not self._rests
+        if self._rests:
+            return
         self._turn += 1
         if self._turn >= len(turns):
             self._turn, self._lap = 0, (self._lap + 1) % _LAPS

@@ -241,14 +241,18 @@ class LeaseDesk:
 
     def _route(self, request: CompletionRequest) -> Route:
         topology = self._topology
-        of = (topology.version, topology.tree.version)
-        if of != self._routes_of or len(self._routes) > _MOST_ROUTES:
-            self._routes.clear()
-            self._routes_of = of
-        route = self._routes.get((request.capability, request.pool))
-        return route or self._find_route(request)
+        pools, nodes = self._routes_of
+        if pools == topology.version and nodes == topology.tree.version:
+            route = self._routes.get((request.capability, request.pool))
+            if route is not None:
+                return route
+        return self._find_route(request)
 
     def _find_route(self, request: CompletionRequest) -> Route:
+        of = self._topology.version, self.tree.version
+        if of != self._routes_of or len(self._routes) >= _MOST_ROUTES:
+            self._routes.clear()
+            self._routes_of = of
         node = self.tree.resolve(request.capability).path
         if request.pool is None:
             pools = self._topology.covering(node)
