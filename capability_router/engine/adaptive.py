@@ -28,7 +28,7 @@ _UNBLAMED = frozenset(kind for kind, rule in FAULT_TABLE.items() if rule.health 
 """Failures that say nothing about the model, by the default fault table."""
 
 _FEW = 4
-"""Members up to which another is drawn with each request, because so few learn from each other."""
+"""Members up to which another is drawn with each request: among so few, one stale draw is much."""
 _LAPS = 4
 """Turns of a member for which it forgets at once: its score is drawn anew at each, but forgetting
 and working out what it is drawn from takes as long again."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from capability_router.engine.timing import spell
+
 if TYPE_CHECKING:
     from capability_router.engine.outcome import Attempt
 
@@ -176,7 +178,7 @@ class NoAvailableModelError(CapabilityRouterError):
             )
         shown = "; ".join(f"{model}: {why}" for model, why in list(self.reasons.items())[:10])
         more = f"; and {len(self.reasons) - 10} more" if len(self.reasons) > 10 else ""
-        wait = "" if self.retry_after_s is None else f"; try again in {self.retry_after_s:.1f} s"
+        wait = "" if self.retry_after_s is None else f"; try again in {spell(self.retry_after_s)}"
         return f"no model can serve {self.capability!r} now ({shown}{more}){wait}"
 
 
@@ -208,7 +210,11 @@ class AllModelsFailedError(NoAvailableModelError):
 
     def __str__(self) -> str:
         tried = "; ".join(str(attempt) for attempt in self.attempts) or "nothing was tried"
-        return f"no model answered for {self.capability!r} ({tried}); stopped because {self.why}"
+        told = f"no model answered for {self.capability!r} ({tried}); stopped because {self.why}"
+        others = {name: why for name, why in self.reasons.items() if why != "tried in this call"}
+        shown = "; ".join(f"{name}: {why}" for name, why in list(others.items())[:10])
+        wait = "" if self.retry_after_s is None else f"; try again in {spell(self.retry_after_s)}"
+        return f"{told} ({shown}){wait}" if shown else f"{told}{wait}"
 
 
 class StreamInterruptedError(CapabilityRouterError):

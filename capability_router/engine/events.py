@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from capability_router.engine.timing import spell
+
 __all__ = ["EventEmitter", "EventType", "ObservabilityConnector", "RoutingEvent", "drained"]
 
 
@@ -52,6 +54,12 @@ class RoutingEvent:
     reason: str = ""
     until: float | None = None
     details: dict[str, object] = field(default_factory=dict[str, object])
+
+    def __str__(self) -> str:
+        about = f"{self.pool}: {self.model or 'the pool'} {self.type}"
+        reason = f" ({self.reason})" if self.reason else ""
+        until = "" if self.until is None else f", for {spell(max(0.0, self.until - self.at))}"
+        return f"{about}{reason}{until}"
 
 
 Subscriber = Callable[[RoutingEvent], object]

@@ -11,7 +11,7 @@ from enum import StrEnum
 from math import exp, inf
 
 from capability_router.engine.reason import Reason
-from capability_router.engine.timing import Schedule
+from capability_router.engine.timing import Schedule, spell
 
 __all__ = ["NANO", "Forecast", "Limit", "Meter", "Scope", "Unit", "meters_for"]
 
@@ -80,7 +80,7 @@ class Limit:
 
     def __str__(self) -> str:
         if self.window_s is not None:
-            return f"{self.amount:g} {self.unit} in {self.window_s:g} s"
+            return f"{self.amount:g} {self.unit} in {spell(self.window_s)}"
         return f"{self.amount:g} {self.unit}" + (f" until {self.resets}" if self.resets else "")
 
 
@@ -100,7 +100,7 @@ class Scope:
         return f"{self.kind} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Forecast:
     """How long one limit will last.
 
@@ -122,9 +122,20 @@ class Forecast:
     resets_in_s: float | None
 
     def __str__(self) -> str:
-        ends = "lasts" if self.runs_out_in_s is None else f"runs out in {self.runs_out_in_s:.0f} s"
-        resets = "" if self.resets_in_s is None else f", resets in {self.resets_in_s:.0f} s"
-        return f"{self.scope}: {self.taken:g} of {self.limit}, {ends}{resets}"
+        taken = f"{self.scope}: {self.taken:g} of {self.limit}"
+        if self.taken >= self.limit.amount:
+            ends = "used up"
+        elif self.runs_out_in_s is None:
+            ends = "lasts"
+        else:
+            ends = f"runs out in {spell(self.runs_out_in_s)}"
+        if self.resets_in_s is None:
+            return f"{taken}, {ends}"
+        how = "resets" if self.limit.window_s is None else "the first comes back"
+        return f"{taken}, {ends}, {how} in {spell(self.resets_in_s)}"
+
+    # A list of them is read by people, and the fields stand in the words.
+    __repr__ = __str__
 
 
 def meters_for(limits: Iterable[Limit], scope: Scope, before: Iterable[Meter]) -> tuple[Meter, ...]:

@@ -11,6 +11,7 @@ from capability_router.engine.model import Model
 from capability_router.engine.reason import ERRORS
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.state import ModelState
+from capability_router.engine.timing import spell
 
 __all__ = ["Member", "Order", "Rank", "Standby"]
 
@@ -110,7 +111,7 @@ class Standby:
             return f"{self.order.reason}, probe in flight"
         if self.order.until == inf:
             return f"{self.order.reason}, until recovered by hand"
-        return f"{self.order.reason}, {max(0.0, self.order.until - now):.1f} s left"
+        return f"{self.order.reason}, {spell(max(0.0, self.order.until - now))} left"
 
 
 @dataclass(slots=True, eq=False)

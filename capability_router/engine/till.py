@@ -13,7 +13,7 @@ from capability_router.engine.ledger import Reservation, estimate, refusing, res
 from capability_router.engine.limits import Forecast, Limit, Meter, Scope, meters_for
 from capability_router.engine.member import Member
 from capability_router.engine.request import CompletionRequest
-from capability_router.engine.timing import World
+from capability_router.engine.timing import World, spell
 
 __all__ = ["Till"]
 
@@ -107,8 +107,9 @@ class Till:
         """Say why the pool takes no requests; None if it does."""
         if now >= self.closed_until:
             return None
-        left = f"{self.closed_until - now:.1f} s left"
-        return f"{self._scope} closed: {self._reason}, {left}"
+        if self.closed_until == inf:
+            return f"{self._scope} closed: {self._reason}, for ever"
+        return f"{self._scope} closed: {self._reason}, {spell(self.closed_until - now)} left"
 
     def wait_s(self, now: float, reasons: Collection[str]) -> float | None:
         """Return the seconds until the pool opens; None if its reason is not among those given."""

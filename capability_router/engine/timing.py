@@ -11,7 +11,7 @@ from math import inf
 from random import Random
 from typing import Protocol
 
-__all__ = ["Clock", "Deadline", "Schedule", "Spans", "World", "default_world", "lend"]
+__all__ = ["Clock", "Deadline", "Schedule", "Spans", "World", "default_world", "lend", "spell"]
 
 
 class Clock(Protocol):
@@ -80,6 +80,20 @@ class World:
 
     clock: Clock
     rng: Random
+
+
+def spell(seconds: float) -> str:
+    """Return a time in the two largest units that it has, for people: ``6 h 4 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
 
 
 _lent: list[World] = []

@@ -80,6 +80,7 @@ def attach(litellm_router: LiteLLMRouter, capability_router: CapabilityRouter) -
         ValueError: If the Router has been attached already, or a deployment declares a capability
             that is no leaf.
         KeyError: If a deployment declares a capability that the tree does not have.
+        RuntimeError: If this version of LiteLLM is not supported.
     """
     _check_kinds(litellm_router, capability_router)
     if _SYNC in vars(litellm_router):
@@ -92,6 +93,12 @@ def _check_kinds(host: object, router: object) -> None:
         raise TypeError(f"the first argument must be a litellm.Router, not {host!r}")
     if not isinstance(router, CapabilityRouter):
         raise TypeError(f"the second argument must be a CapabilityRouter, not {router!r}")
+    missing = [name for name in (_SYNC, _ASYNC, _SYNC_STREAM) if not hasattr(host, name)]
+    if missing:
+        raise RuntimeError(
+            f"this version of LiteLLM has no Router.{missing[0]}, through which attach works;"
+            " pip install 'litellm>=1.100,<1.107'"
+        )
 
 
 class Attachment:

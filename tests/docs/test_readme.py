@@ -102,3 +102,15 @@ def test_every_block_of_the_readme_is_run() -> None:
 def test_the_readme_links_to_files_that_exist(linked: str) -> None:
     assert f"({linked})" in README.read_text("utf-8")
     assert (README.parent / linked).is_file()
+
+
+@pytest.mark.usefixtures("lab")
+def test_the_example_of_changes_runs_as_it_stands() -> None:
+    text = (README.parent / "docs" / "configuration.md").read_text("utf-8")
+    (code,) = (s.code for s in snippets(text) if s.heading == "Changing it while it runs")
+    Path("snippet.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "snippet.py"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[StandbyState(model='alpha/small', reason='manual'")

@@ -83,7 +83,8 @@ def test_error_at_the_end_tells_every_attempt_and_has_the_last_as_its_cause() ->
     assert error.retry_after_s == 28.5
     assert str(error) == (
         "no model answered for 'chat-completion' (a/x: rate_limited (HTTP 429) in 0.00 s;"
-        " b/y: server_error (HTTP 500) in 1.50 s); stopped because no other model is left"
+        " b/y: server_error (HTTP 500) in 1.50 s); stopped because no other model is left;"
+        " try again in 28 s"
     )
 
 

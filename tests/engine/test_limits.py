@@ -46,7 +46,7 @@ def test_limit_is_served_to_the_last_request_and_no_further() -> None:
     with pytest.raises(NoAvailableModelError) as nobody:
         rig.select()
     assert nobody.value.retry_after_s == pytest.approx(MIDNIGHT_S)
-    assert nobody.value.reasons == {"a/x": "request_limit, 86400.0 s left"}
+    assert nobody.value.reasons == {"a/x": "request_limit, 24 h left"}
 
 
 def test_model_that_is_used_up_leaves_with_reason_since_and_until_and_one_event() -> None:
@@ -116,7 +116,7 @@ def test_pool_limit_closes_the_pool_and_leaves_its_models_to_others() -> None:
     assert pools == ["chat", "chat", "gen"]
     assert rig.standby("chat") == []
     pinned = CompletionRequest(CHAT, pool="chat")
-    with pytest.raises(NoAvailableModelError, match=r"pool chat closed: request_limit, 6\d"):
+    with pytest.raises(NoAvailableModelError, match=r"pool chat closed: request_limit, 1 min 1 s"):
         rig.router.select(pinned)
     rig.clock.advance(61.0)
     assert rig.router.select(pinned).pool.name == "chat"
