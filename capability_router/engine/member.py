@@ -62,10 +62,11 @@ class Standby:
         ejected: True if it left for errors, that is, by our own conclusion, and no other reason
             has come to hold longer since.
         on_trial: True while its probe is in flight.
-        place: Its place among those that wait for a trial; None if it does not wait.
+        place: Its place in the queue of those that wait as it does; None if it does not wait.
+        queue: That queue.
     """
 
-    __slots__ = ("ejected", "on_trial", "order", "orders", "place", "since")
+    __slots__ = ("ejected", "on_trial", "order", "orders", "place", "queue", "since")
 
     def __init__(self, order: Order, since: float, *, ejected: bool = False) -> None:
         self.orders = {order.key: order}
@@ -74,6 +75,7 @@ class Standby:
         self.ejected = ejected
         self.on_trial = False
         self.place: tuple[float, int, str] | None = None
+        self.queue: list[tuple[float, int, str]] = []
 
     @property
     def probe(self) -> bool:

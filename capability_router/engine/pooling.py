@@ -221,7 +221,8 @@ class RoutedPool:
         roster, trial_first = self._roster, trial_first and not tried
         if now >= roster.next_at or now >= self._timetable.agenda.next_at:
             self._timetable.run(now)
-            if trial_first and (lease := self._try_one(roster.due(now), request, node, tried, now)):
+            due = roster.due(now, node)
+            if trial_first and (lease := self._try_one(due, request, node, tried, now)):
                 return lease
         if self._till.meters and not self._till.is_open(now):
             return None
@@ -236,17 +237,17 @@ class RoutedPool:
             if found is None:
                 if trial_first:
                     return None
-                return self._try_one(roster.due(now), request, node, tried, now)
+                return self._try_one(roster.due(now, node), request, node, tried, now)
             member, reserved = found
-        lease = None
+        noted = False
         try:
             strategy.chosen(member, avoid, now)
-            lease = Lease(member, self, request, node, now, strategy, reserved)
+            noted = True
         finally:
-            if lease is None:
+            if not noted:
                 # A strategy may be somebody else's code: what it breaks must not stay taken.
                 give_back(reserved, now)
-        return self._hand_out(lease)
+        return self._hand_out(Lease(member, self, request, node, now, strategy, reserved))
 
     def pick_early(
         self, request: CompletionRequest, node: str, tried: Collection[str], now: float

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterator, Mapping
+from heapq import merge
+from itertools import takewhile
 from math import inf
 
 from capability_router.engine.events import EventType, RoutingEvent
@@ -18,6 +20,9 @@ from capability_router.engine.reason import ERRORS, Reason
 from capability_router.engine.state import StandbyState
 
 __all__ = ["Roster"]
+
+Queue = list[tuple[float, int, str]]
+"""Monotonic seconds, growth steps and ids of members that wait, in this order."""
 
 
 class Roster:
@@ -34,6 +39,7 @@ class Roster:
         spared: The order that an active member should have left by, by the id of its model: until
             its time has come, it serves only if nobody else can.
         next_at: Monotonic seconds of the first return or trial; ``inf`` if nobody waits.
+        next_return_at: The same of the first return.
         ejected: How many are on standby for errors.
         transitions: Deactivations and recoveries so far.
     """
@@ -45,9 +51,12 @@ class Roster:
         self.members: dict[str, Member] = {}
         self.standby: dict[str, Member] = {}
         self.spared: dict[str, Order] = {}
-        # Standby members in the order of their next trial; those that only a person brings back,
-        # and those on trial, are not in it.
-        self._waiting: list[tuple[float, int, str]] = []
+        # Standby members in the order of their return, and of their trial for each set of places,
+        # so that a trial nobody asks for is in nobody's way. Those that only a person brings back,
+        # and those on trial, are in none.
+        self._returns: Queue = []
+        self._trials: dict[frozenset[str], Queue] = {}
+        self.next_return_at = inf
         self.next_at = inf
         self.ejected = 0
         self.transitions = 0
@@ -74,10 +83,13 @@ class Roster:
         self._lanes.leave(member)
 
     def order_anew(self, member: Member) -> None:
-        """Find a member's place in the order of service."""
+        """Find a member's place in the order of service, or among those that wait."""
         self._lanes.join(member)
         if member.standby is None:
             self._lanes.admit(member)
+        elif member.standby.place is not None:
+            self._stop_waiting(member.standby)
+            self._wait(member)
 
     def reorder(self, place: Mapping[str, int]) -> bool:
         """Take other places for what was the order of joining; return whether anybody moved.
@@ -191,24 +203,31 @@ class Roster:
 
     def returning(self, now: float) -> list[tuple[Member, Standby]]:
         """Return the members that left for a time only, and whose time has come."""
-        due = ((member, _standby_of(member)) for member in self._due(now))
-        return [(member, standby) for member, standby in due if not standby.probe]
+        back = takewhile(lambda place: place[0] <= now, self._returns)
+        return [(self.members[name], _standby_of(self.members[name])) for *_, name in back]
 
-    def due(self, now: float) -> Iterator[Member]:
-        """Iterate over the members whose trial is due, longest due first."""
-        return (m for m in self._due(now) if _standby_of(m).probe)
+    def due(self, now: float, node: str | None = None) -> Iterator[Member]:
+        """Iterate over the members whose trial is due, longest due first.
+
+        Args:
+            now: Monotonic seconds.
+            node: Full path of the node that they serve; None for any.
+        """
+        queues = [queue for places, queue in self._trials.items() if not node or node in places]
+        due = [takewhile(lambda place: place[0] <= now, queue) for queue in queues]
+        return (self.members[name] for *_, name in merge(*due))
 
     def early(self, now: float) -> Iterator[Member]:
         """Iterate over the members ejected for errors that wait, first due first.
 
         Where a provider or a person has stated a time, trying earlier would only do harm.
         """
-        waiting = (self.members[model_id] for *_, model_id in self._waiting)
-        return (m for m in waiting if _standby_of(m).is_only_for_errors(now))
+        return (m for _, m in self.waiting() if _standby_of(m).is_only_for_errors(now))
 
     def waiting(self) -> Iterator[tuple[float, Member]]:
         """Iterate over the monotonic seconds of each return or trial, with the member."""
-        return ((until, self.members[model_id]) for until, _, model_id in self._waiting)
+        places = merge(self._returns, *self._trials.values())
+        return ((until, self.members[model_id]) for until, _, model_id in places)
 
     def standby_states(self) -> list[StandbyState]:
         """Return why, since when and until when members are excluded, in the order they left."""
@@ -258,12 +277,6 @@ class Roster:
                 del self.spared[model_id]
         return {**dict.fromkeys(tried), **dict.fromkeys(self.spared)} if self.spared else tried
 
-    def _due(self, now: float) -> Iterator[Member]:
-        for until, _, model_id in self._waiting:
-            if until > now:
-                return
-            yield self.members[model_id]
-
     def _extend(self, member: Member, standby: Standby, order: Order, now: float) -> None:
         before = standby.order
         self._stop_waiting(standby)
@@ -291,14 +304,21 @@ class Roster:
             # Of those that left together, as a provider's models do, first who has failed least:
             # one that always fails must not keep the others from showing that they do not.
             standby.place = (standby.order.until, member.step, member.model.id)
-            insort(self._waiting, standby.place)
-            self.next_at = self._waiting[0][0]
+            trials = self._trials.setdefault(member.places, [])
+            standby.queue = trials if standby.probe else self._returns
+            insort(standby.queue, standby.place)
+            self._note_next()
 
     def _stop_waiting(self, standby: Standby) -> None:
         if standby.place is not None:
-            del self._waiting[bisect_left(self._waiting, standby.place)]
+            del standby.queue[bisect_left(standby.queue, standby.place)]
             standby.place = None
-            self.next_at = self._waiting[0][0] if self._waiting else inf
+            self._note_next()
+
+    def _note_next(self) -> None:
+        self.next_return_at = self._returns[0][0] if self._returns else inf
+        trials = (queue[0][0] for queue in self._trials.values() if queue)
+        self.next_at = min(self.next_return_at, min(trials, default=inf))
 
     def _tell(self, event_type: EventType, member: Member, now: float, reason: str = "") -> None:
         order = member.standby.order if member.standby else None

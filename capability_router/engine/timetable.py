@@ -64,7 +64,7 @@ class Timetable:
     def run(self, now: float) -> None:
         """Do what is due, and bring back whose time has come."""
         self.agenda.run(now)
-        if self._roster.next_at <= now:
+        if self._roster.next_return_at <= now:
             for member, standby in self._roster.returning(now):
                 self._bring_back(member, standby, now)
 

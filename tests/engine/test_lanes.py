@@ -132,3 +132,16 @@ def test_kinds_of_request_are_remembered_up_to_a_limit() -> None:
 def test_window_that_is_not_known_fits_every_request(tokens: int) -> None:
     rig = Rig("a/x")
     assert rig.router.select(CompletionRequest(CHAT, input_tokens=tokens)).model.id == "a/x"
+
+
+def test_trials_of_another_capability_are_in_nobodys_way() -> None:
+    rig = Rig("a/chat", *[model(f"b/{number}", CODE) for number in range(20)])
+    pool = rig.router.add_pool("text", TEXT)
+    for number in range(20):
+        rig.router.deactivate(f"b/{number}", "rate_limited")
+    rig.clock.advance(10.0)
+    now = rig.clock.now()
+    assert [each.model.id for each in pool._roster.due(now, CHAT)] == []
+    assert len(list(pool._roster.due(now, CODE))) == 20
+    assert rig.serve() == "a/chat"
+    assert rig.select(CODE).probe
