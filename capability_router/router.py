@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from os import PathLike
+from pathlib import Path
 from random import Random
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
@@ -117,7 +118,7 @@ class CapabilityRouter(Router):
         blueprint = load(path)
         router = cls(blueprint.tree)
         router.configure(blueprint)
-        router._path = path
+        router._path = Path(path).absolute()
         return router
 
     def reload(self, path: str | PathLike[str] | None = None) -> None:
@@ -139,7 +140,7 @@ class CapabilityRouter(Router):
         if path is None:
             raise ValueError("this router was not made from a file: pass the path of one")
         self.configure(load(path))
-        self._path = path
+        self._path = Path(path).absolute()
 
     def start_probing(
         self,

@@ -6,8 +6,9 @@ Knows who is excluded and why, and what limits have left, not who would be chose
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import inf
 
-from capability_router.engine.member import Order
+from capability_router.engine.member import Member, Order
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.reason import ERRORS, Reason
 from capability_router.engine.request import CompletionRequest
@@ -92,10 +93,23 @@ class Inquiry:
         """
         if self._till.closed_until > now:
             return self._till.wait_s(now, reasons)
-        for until, member in self._roster.waiting():
-            reason = member.standby.order.reason if member.standby else ""
-            if reasons and reason not in reasons:
-                continue
-            if node in member.places and member.model.lacks(request) is None:
-                return max(0.0, until - now)
-        return None
+        waits = [
+            wait_s
+            for member in self._roster.members.values()
+            if node in member.places and member.model.lacks(request) is None
+            if (wait_s := self._wait_s(member, request, now, reasons)) is not None
+        ]
+        return min(waits, default=None)
+
+    def _wait_s(
+        self, member: Member, request: CompletionRequest, now: float, reasons: Collection[str]
+    ) -> float | None:
+        """Seconds until one member may serve: its standby is over, and its limits have room."""
+        room_s, reason = self._till.room_in_s(member, request, now)
+        standby = member.standby
+        if standby is not None and (standby.place is None or standby.order.until > now + room_s):
+            room_s, reason = standby.order.until - now, standby.order.reason
+        is_there = standby is None and room_s == 0
+        if is_there or room_s == inf or (standby is not None and standby.on_trial):
+            return None
+        return None if reasons and reason not in reasons else max(0.0, room_s)

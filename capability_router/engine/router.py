@@ -262,7 +262,7 @@ class Router(LeaseDesk):
         provider_of = {model.id: model.provider for model in after.models}
         for model in before.models:
             known = self._topology.models.get(model.id)
-            if known is not None and provider_of.get(model.id) != model.provider:
+            if known is not None and provider_of.get(model.id) != known.provider:
                 self._topology.unregister(model.id)
 
     def _rebuild_pools(self, before: Sequence[PoolSpec], after: Sequence[PoolSpec]) -> None:

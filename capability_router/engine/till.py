@@ -117,6 +117,22 @@ class Till:
             return None
         return max(0.0, self.closed_until - now)
 
+    def room_in_s(
+        self, member: Member, request: CompletionRequest, now: float
+    ) -> tuple[float, str]:
+        """Return the seconds until every limit has room for a request, and the last one's reason.
+
+        ``inf`` where a limit is smaller than the request, or never resets.
+        """
+        wall, longest = self._clock.wall(), (0.0, "")
+        need = estimate(request, member.model, member.state)
+        for meter in (*self.meters, *member.meters):
+            if refusing([meter], need, now, wall) is not None:
+                room = meter.capacity - need[meter.place]
+                at = meter.falls_below(room + 1) if room >= 0 else inf
+                longest = max(longest, (at - now, meter.limit.reason))
+        return longest
+
     def shortage(self, member: Member, request: CompletionRequest, now: float) -> str:
         """Say which limit has not enough left for a request; empty if all have."""
         meters = (*self.meters, *member.meters)

@@ -205,15 +205,21 @@ class CapabilityTree:
         """Let a further name stand for a node.
 
         Args:
-            alias: The new name, of ``a-z``, ``0-9`` and ``-``; it wins over last segments.
+            alias: The new name, of ``a-z``, ``0-9`` and ``-``; it wins over last segments that
+                several nodes share.
             node: What it stands for.
 
         Raises:
             KeyError: If the node does not exist.
-            ValueError: If the alias is malformed, a category, or stands for another node.
+            ValueError: If the alias is malformed, a category, the name of one other node, or
+                stands for another node.
         """
         _check_name(alias)
         path = self.resolve(node).path
+        named = [] if alias in self._nodes else self._by_name.get(alias, [])
+        if len(named) == 1 and named != [path]:
+            # It would take the name away from a node that has had it for itself.
+            raise ValueError(f"alias {alias!r} is the name of {named[0]!r}; choose another name")
         if alias in self._nodes or self._aliases.setdefault(alias, path) != path:
             taken = self._aliases.get(alias, alias)
             raise ValueError(f"alias {alias!r} already stands for {taken!r}; choose another name")

@@ -12,6 +12,7 @@ from capability_router.engine.model import Model, Price, Provider
 from capability_router.engine.outcome import Failure, FailureKind, Outcome, Usage
 from capability_router.engine.recovery import Cooldown
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.retry import RetryPolicy
 from capability_router.engine.rotation import Degrade, RotationPolicy
 from tests.engine.building import CHAT, Rig, model
 
@@ -298,3 +299,24 @@ def test_late_failure_with_a_longer_stated_time_extends_what_holds() -> None:
     rig.fail(FailureKind.RATE_LIMITED, retry_after_s=5.0)
     rig.router.report(late, Outcome(Failure(FailureKind.RATE_LIMITED, retry_after_s=50.0)))
     assert rig.router.pool(CHAT).get_standby()[0].until == 50.0
+
+
+def test_request_that_is_too_large_for_now_is_told_when_there_is_room() -> None:
+    rig = Rig(replace(model("a/1"), limits=(Limit(Unit.TOKENS, 100, window_s=60.0),)))
+    half = CompletionRequest(CHAT, input_tokens=50)
+    rig.router.report(rig.router.select(half), Outcome.success(Usage(50, 0)))
+    with pytest.raises(NoAvailableModelError) as nobody:
+        rig.router.select(replace(half, input_tokens=60))
+    assert nobody.value.retry_after_s == pytest.approx(61.0)
+    with pytest.raises(NoAvailableModelError) as nobody:
+        rig.router.select(replace(half, input_tokens=101))
+    assert nobody.value.retry_after_s is None
+
+
+def test_call_waits_for_room_where_it_may() -> None:
+    patient = RotationPolicy(retry=RetryPolicy(max_wait_s=100.0))
+    limit = Limit(Unit.TOKENS, 100, window_s=60.0)
+    rig = Rig(replace(model("a/1"), limits=(limit,)), policy=patient)
+    request = CompletionRequest(CHAT, input_tokens=60)
+    assert [rig.router.call(request, lambda asked: asked.id) for _ in range(2)] == ["a/1"] * 2
+    assert rig.clock.slept == [pytest.approx(61.0)]

@@ -384,3 +384,11 @@ def test_threads_may_add_nodes_while_others_look_them_up() -> None:
 
     together(*[lambda writer=w: write(writer) for w in range(6)], *[read] * 4)
     assert len(tree) == len(outlined()) + 6 * 100 * 2
+
+
+def test_alias_takes_no_name_away_from_the_one_node_that_has_it() -> None:
+    tree = CapabilityTree.from_mapping({"a": ["chat", "code"], "b": ["code"]})
+    with pytest.raises(ValueError, match=r"alias 'chat' is the name of 'a\.chat'"):
+        tree.add_alias("chat", "b")
+    tree.add_alias("code", "b.code")
+    assert tree.resolve("code").path == "b.code"
