@@ -18,6 +18,12 @@ class Agenda:
         next_at: Monotonic seconds of the first act; ``inf`` if there is none.
     """
 
+    __slots__ = (
+        "_acts",
+        "_added",
+        "next_at",
+    )
+
     def __init__(self) -> None:
         self._acts: list[tuple[float, int, Act]] = []
         self._added = 0

@@ -34,6 +34,15 @@ class Lanes:
         rng: Source of chance for the strategies.
     """
 
+    __slots__ = (
+        "_active",
+        "_counts",
+        "_lanes",
+        "_make",
+        "_rng",
+        "_windows",
+    )
+
     def __init__(self, make: StrategyFactory, rng: Random) -> None:
         self._make = make
         self._rng = rng

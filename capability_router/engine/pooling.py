@@ -79,6 +79,7 @@ class RoutedPool:
         self._roster = Roster(name, self._lanes, self._outbox)
         self._rotator = Rotator(self._roster, rotation_policy, self._world)
         self._timetable = Timetable(self._roster, self._rotator, self._world)
+        self._agenda = self._timetable.agenda
         self._till = Till(name, rotation_policy.limits, self._world, self._outbox)
         self.rationing = Rationing(self._roster, self._till, self._world)
         self.inquiry = Inquiry(self._roster, self._till)
@@ -219,7 +220,7 @@ class RoutedPool:
                 because somebody else takes it.
         """
         roster, trial_first = self._roster, trial_first and not tried
-        if now >= roster.next_at or now >= self._timetable.agenda.next_at:
+        if now >= roster.next_at or now >= self._agenda.next_at:
             self._timetable.run(now)
             due = roster.due(now, node)
             if trial_first and (lease := self._try_one(due, request, node, tried, now)):

@@ -44,6 +44,21 @@ class Roster:
         transitions: Deactivations and recoveries so far.
     """
 
+    __slots__ = (
+        "_lanes",
+        "_outbox",
+        "_pool",
+        "_returns",
+        "_trials",
+        "ejected",
+        "members",
+        "next_at",
+        "next_return_at",
+        "spared",
+        "standby",
+        "transitions",
+    )
+
     def __init__(self, pool: str, lanes: Lanes, outbox: list[RoutingEvent]) -> None:
         self._pool = pool
         self._lanes = lanes

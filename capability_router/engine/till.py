@@ -32,6 +32,15 @@ class Till:
         closed_until: Monotonic seconds until which the pool is closed; ``-inf`` if it is open.
     """
 
+    __slots__ = (
+        "_clock",
+        "_outbox",
+        "_reason",
+        "_scope",
+        "closed_until",
+        "meters",
+    )
+
     def __init__(
         self, pool: str, limits: Sequence[Limit], world: World, outbox: list[RoutingEvent]
     ) -> None:

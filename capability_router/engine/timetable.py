@@ -37,6 +37,13 @@ class Timetable:
         agenda: What is to be done at which moment.
     """
 
+    __slots__ = (
+        "_roster",
+        "_rotator",
+        "_world",
+        "agenda",
+    )
+
     def __init__(self, roster: Roster, rotator: Rotator, world: World) -> None:
         self._roster = roster
         self._rotator = rotator
