@@ -27,8 +27,9 @@ outcomes of the node itself."""
 _UNBLAMED = frozenset(kind for kind, rule in FAULT_TABLE.items() if rule.health is Health.UNTOUCHED)
 """Failures that say nothing about the model, by the default fault table."""
 
-_FEW = 4
-"""Members up to which another is drawn with each request: among so few, one stale draw is much."""
+_FEW, _MANY = 4, 100
+"""Up to so few members another is drawn with each request, for one stale draw is much; up to so many
+with every other, and beyond with each fourth: few of them are ever near the best."""
 _LAPS = 4
 """Turns of a member for which it forgets at once: its score is drawn anew at each, but forgetting
 and working out what it is drawn from takes as long again."""
@@ -115,8 +116,8 @@ class Adaptive:
         self._latency_s = _FadingMean(memory)
         self._cost_usd = _FadingMean(memory)
         self._arms: dict[str, _Arm] = {}
-        # The same without gaps, to take turns in.
-        self._rests = False
+        # The same without gaps, to take turns in, and the requests until the next turn.
+        self._pause = 0
         self._turns: list[_Arm] = []
         self._turn = self._lap = 0
         self._undrawn: list[_Arm] = []
@@ -158,13 +159,14 @@ class Adaptive:
         return None
 
     def chosen(self, member: Member, tried: Collection[str], now: float) -> None:
-        """Draw anew for the member, and for another in turn; of many, with every other request."""
+        """Draw anew for the member, and for another in turn; of more, now and then."""
         served = self._arms[member.model.id]
         self._draw(served)
         turns = self._turns
-        self._rests = len(turns) > _FEW and not self._rests
-        if self._rests:
+        if self._pause:
+            self._pause -= 1
             return
+        self._pause = 0 if len(turns) <= _FEW else 1 if len(turns) <= _MANY else 3
         self._turn += 1
         if self._turn >= len(turns):
             self._turn, self._lap = 0, (self._lap + 1) % _LAPS
