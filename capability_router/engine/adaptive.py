@@ -28,8 +28,8 @@ _UNBLAMED = frozenset(kind for kind, rule in FAULT_TABLE.items() if rule.health 
 """Failures that say nothing about the model, by the default fault table."""
 
 _FEW, _MANY = 4, 100
-"""Up to so few members another is drawn with each request, for one stale draw is much; up to so many
-with every other, and beyond with each fourth: few of them are ever near the best."""
+"""Up to so few members another is drawn with each request, for one stale draw is much; up to so
+many with every other, and beyond with each fourth: few of them are ever near the best."""
 _LAPS = 4
 """Turns of a member for which it forgets at once: its score is drawn anew at each, but forgetting
 and working out what it is drawn from takes as long again."""
