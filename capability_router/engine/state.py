@@ -84,10 +84,6 @@ class ModelState:
     _remembered: int = 0
     _failed_at: deque[float] | None = None
 
-    def abandon(self) -> None:
-        """Note that an attempt ended without saying anything about the model."""
-        self.in_flight -= 1
-
     def succeed(
         self, usage: Usage, latency_s: float, first_token_s: float | None, now: float
     ) -> None:

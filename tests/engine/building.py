@@ -53,6 +53,19 @@ def member(model_id: str, rank: Rank = (0, 0, 0)) -> Member:
     return Member(model(model_id), ModelState(), rank, frozenset({CHAT, TEXT}), 0.0)
 
 
+@dataclass(frozen=True)
+class Daily:
+    """A window that is open every day between two moments, in seconds after midnight UTC."""
+
+    opens_s: float
+    closes_s: float
+
+    def next_span(self, wall_s: float) -> tuple[float, float]:
+        day = wall_s // 86_400 * 86_400
+        day += 0 if wall_s < day + self.closes_s else 86_400
+        return day + self.opens_s, day + self.closes_s
+
+
 class Rig:
     """A router with its clock in hand, and all that it has told."""
 

@@ -1,6 +1,6 @@
 """Several reasons at once: lifting one leaves the others in force."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
@@ -14,25 +14,12 @@ from capability_router.engine.recovery import Cooldown
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import RetryPolicy
 from capability_router.engine.rotation import Degrade, RotationPolicy
-from tests.engine.building import CHAT, Rig, model
+from tests.engine.building import CHAT, Daily, Rig, model
 
 AT_ONCE = ErrorThreshold(consecutive=1)
 BUDGET = Limit(Unit.USD, 0.001)
 DAILY = Limit(Unit.REQUESTS, 1, resets=CalendarReset("day"))
 LARGE = CompletionRequest(CHAT, input_tokens=1000)
-
-
-@dataclass(frozen=True)
-class Daily:
-    """A window that is open every day between two seconds after midnight UTC."""
-
-    opens_s: float
-    closes_s: float
-
-    def next_span(self, wall_s: float) -> tuple[float, float]:
-        day = wall_s // 86_400 * 86_400
-        day += 0 if wall_s < day + self.closes_s else 86_400
-        return day + self.opens_s, day + self.closes_s
 
 
 def resting(opens_s: float, closes_s: float, **more: object) -> RotationPolicy:

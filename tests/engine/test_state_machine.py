@@ -1,6 +1,5 @@
 """Random topologies under a random hand: what must always hold is checked after every step."""
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -22,6 +21,7 @@ from capability_router.engine.retry import Backoff, RepeatScope, RetryBudget, Re
 from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.selection import StrategyFactory
 from tests.engine.bench import Bench
+from tests.engine.building import Daily
 
 numbers = st.integers(0, 15)
 failures = st.sampled_from(FailureKind)
@@ -70,16 +70,6 @@ limits = st.builds(
     st.sampled_from([None, 10.0, 600.0]),
 )
 some_limits = st.lists(limits, max_size=2).map(tuple)
-
-
-@dataclass(frozen=True)
-class NightlyWindow:
-    """Every day from three to five o'clock UTC."""
-
-    def next_span(self, wall_s: float) -> tuple[float, float]:
-        day = wall_s // 86_400 * 86_400
-        day += 0 if wall_s < day + 5 * 3600 else 86_400
-        return day + 3 * 3600, day + 5 * 3600
 
 
 def policies(**more: st.SearchStrategy[Any]) -> st.SearchStrategy[RotationPolicy]:
@@ -259,7 +249,7 @@ class UnderEverything(RouterUnderARandomHand):
         policy=policies(
             limits=some_limits,
             slow=st.none() | st.builds(SlowOutlier, min_requests=st.just(1)),
-            maintenance=st.sampled_from([(), (Maintenance(NightlyWindow()),)]),
+            maintenance=st.sampled_from([(), (Maintenance(Daily(3 * 3600, 5 * 3600)),)]),
             outage=st.none() | st.builds(ProviderOutage),
             degrade=st.lists(st.sampled_from(Degrade), max_size=2).map(tuple),
         ),

@@ -1,7 +1,5 @@
 """What the calendar demands: windows in which models rest, and last days."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from capability_router.calendars import CronSpans
@@ -12,22 +10,9 @@ from capability_router.engine.model import Model
 from capability_router.engine.outcome import Outcome
 from capability_router.engine.recovery import Cooldown
 from capability_router.engine.rotation import RotationPolicy
-from tests.engine.building import CHAT, TEXT, Rig, model
+from tests.engine.building import CHAT, TEXT, Daily, Rig, model
 
 STEADY = Cooldown(jitter=0.0)
-
-
-@dataclass(frozen=True)
-class DailySpan:
-    """A window that is open every day between two hours UTC."""
-
-    opens_s: float
-    closes_s: float
-
-    def next_span(self, wall_s: float) -> tuple[float, float]:
-        day = wall_s // 86_400 * 86_400
-        day += 0 if wall_s < day + self.closes_s else 86_400
-        return day + self.opens_s, day + self.closes_s
 
 
 def test_model_drains_on_its_last_day() -> None:
@@ -50,7 +35,7 @@ def test_model_whose_last_day_has_passed_never_serves() -> None:
         rig.select()
 
 
-MIDNIGHT_TO_TWO = DailySpan(86_400.0 - 7200, 86_400.0)
+MIDNIGHT_TO_TWO = Daily(86_400.0 - 7200, 86_400.0)
 
 
 def test_window_opens_and_closes_by_itself_and_asks_for_no_trial() -> None:
