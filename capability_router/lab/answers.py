@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from capability_router.lab.questions import ForcedTool, Question
+from capability_router.lab.mentions import quoted
+from capability_router.lab.questions import Question
 from capability_router.lab.refusals import invalid
-from capability_router.lab.schema_values import minimal_value
+from capability_router.lab.schema_values import drawn_value
+from capability_router.lab.tools import Tool, called_tools
 
 __all__ = [
     "Answer",
@@ -32,9 +35,15 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """Some text, in the size one stream chunk has."""
+    """Some text, in the size one stream chunk has.
+
+    Attributes:
+        text: The text.
+        logprob: How likely it was, as a natural logarithm, <= 0; None where the source cannot say.
+    """
 
     text: str
+    logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +127,11 @@ class AnswerSource(Protocol):
 class EchoAnswers:
     """Repeats the user's last message, with the provider's name before it; always the same.
 
-    Calls a tool the request forces and fills a JSON schema with its smallest value. Continues a
-    prefill by counting its words, so another provider's beginning can be continued too.
+    Calls the tools that :func:`~capability_router.lab.tools.called_tools` decides on, with
+    arguments from the message, and repeats their results afterwards. Fills a JSON schema from the
+    message too; in JSON mode the answer has a text for each name the message has in quotation
+    marks. Continues a prefill by counting its words, so another provider's beginning can be
+    continued too. Its likelihoods are made up from the words.
     """
 
     def start(self) -> None:
@@ -132,38 +144,55 @@ class EchoAnswers:
         """Echo the question.
 
         Raises:
-            RefusedError: With a 400, if a schema cannot be satisfied or a forced tool is unknown.
+            RefusedError: With a 400, if a schema cannot be satisfied.
         """
-        tool = question.forced_tool
-        if tool is not None:
-            return Answer("echo", iter(_tool_call(question, tool)))
-        words = re.findall(r"\s*\S+", self._text(question))
-        return Answer("echo", _spoken(question, words[len(question.prefill.split()) :]))
-
-    def _text(self, question: Question) -> str:
-        if question.schema is None:
-            return f"{question.provider} echoes: {question.text}"
-        return _json_for(question.schema, "response_format")
+        tools = called_tools(question.tool_choice, question.text, question.is_answered)
+        if tools:
+            return Answer("echo", iter(_tool_calls(question, tools)))
+        return Answer("echo", _spoken(question, _text(question)))
 
 
-def _spoken(question: Question, words: list[str]) -> Iterator[Piece]:
+def _text(question: Question) -> str:
+    if question.is_json_mode:
+        return json.dumps(dict.fromkeys(quoted(question.text), "text"), ensure_ascii=False)
+    if question.schema is not None:
+        return _json_for(question.schema, question.text, "response_format")
+    return f"{question.provider} echoes: {' '.join(question.results) or question.text}"
+
+
+def _spoken(question: Question, text: str) -> Iterator[Piece]:
+    said = "".join(_words(text)[len(question.prefill.split()) :])
+    ends = [place for stop in question.stops if (place := said.find(stop)) >= 0]
+    words = _words(said[: min(ends, default=len(said))])
     limit = len(words) if question.max_tokens is None else question.max_tokens
     for word in words[:limit]:
-        yield TextPiece(word)
+        yield TextPiece(word, _logprob(word))
     reason: FinishReason = "length" if limit < len(words) else "stop"
     yield Finish(reason, question.prompt_words, min(limit, len(words)))
 
 
-def _tool_call(question: Question, tool: ForcedTool) -> list[Piece]:
-    arguments = _json_for(tool.parameters, "tools")
+def _words(text: str) -> list[str]:
+    """Part a text into words, each with the space before it; space at the end is a word too."""
+    return re.findall(r"\s*\S+|\s+", text)
+
+
+def _logprob(word: str) -> float:
+    return -(zlib.crc32(word.encode("utf-8", "replace")) % 1000) / 1000
+
+
+def _tool_calls(question: Question, tools: tuple[Tool, ...]) -> list[Piece]:
+    calls = [
+        ToolCallPiece(tool.name, _json_for(tool.parameters, question.text, "tools"))
+        for tool in tools
+    ]
     # OpenAI ends the call of a function that the request named with "stop".
-    reason: FinishReason = "stop" if tool.by_name else "tool_calls"
-    finish = Finish(reason, question.prompt_words, len(arguments.split()) + 1)
-    return [ToolCallPiece(tool.name, arguments), finish]
+    reason: FinishReason = "stop" if question.tool_choice.by_name else "tool_calls"
+    tokens = sum(len(call.arguments.split()) + 1 for call in calls)
+    return [*calls, Finish(reason, question.prompt_words, tokens)]
 
 
-def _json_for(schema: Mapping[str, object], param: str) -> str:
+def _json_for(schema: Mapping[str, object], text: str, param: str) -> str:
     try:
-        return json.dumps(minimal_value(schema))
+        return json.dumps(drawn_value(schema, text), ensure_ascii=False)
     except ValueError as error:
         raise invalid(f"The lab cannot satisfy this schema: {error}.", param) from error

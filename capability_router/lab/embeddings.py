@@ -1,4 +1,4 @@
-"""Embeddings made by hashing words: no meaning, but texts that share words are near each other."""
+"""The endpoint for embeddings, and vectors without meaning: texts that share words are near."""
 
 from __future__ import annotations
 
@@ -7,26 +7,92 @@ import hashlib
 import math
 import struct
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from capability_router.lab.json_values import as_number, as_sequence
+from capability_router.lab.json_values import as_sequence
 from capability_router.lab.questions import required_model
 from capability_router.lab.refusals import invalid
 
 __all__ = [
+    "EmbeddingSource",
+    "HashEmbeddings",
     "embeddings_reply",
-    "hashed_vector",
+    "unit",
 ]
 
-_DEFAULT_DIMENSIONS = 64
 _MAX_DIMENSIONS = 4096
 
 
-def embeddings_reply(body: Mapping[str, object]) -> dict[str, object]:
+class EmbeddingSource(Protocol):
+    """Makes vectors from texts; used by every provider of a lab and from many threads."""
+
+    @property
+    def name(self) -> str:
+        """Who makes the vectors, named in the header ``x-lab-answers``."""
+        ...
+
+    def start(self) -> None:
+        """Get ready.
+
+        Raises:
+            LabError: If something it needs is missing.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what :meth:`start` took."""
+        ...
+
+    def vectors(self, texts: Sequence[str], dimensions: int | None = None) -> list[list[float]]:
+        """Return one vector of length one per text, in order.
+
+        Args:
+            texts: Any texts.
+            dimensions: Numbers per vector; None for the source's own.
+
+        Raises:
+            RefusedError: With a 400, if the source has no vectors of these dimensions.
+        """
+        ...
+
+
+class HashEmbeddings:
+    """Sums one pseudo-random direction per word: the same text, the same vector, everywhere.
+
+    Args:
+        dimensions: Numbers per vector where a request does not say, 1 to 4096.
+    """
+
+    name = "hash"
+
+    def __init__(self, dimensions: int = 64) -> None:
+        self._dimensions = dimensions
+
+    def start(self) -> None:
+        """Do nothing: hashing needs no preparation."""
+
+    def close(self) -> None:
+        """Do nothing: hashing holds nothing."""
+
+    def vectors(self, texts: Sequence[str], dimensions: int | None = None) -> list[list[float]]:
+        """Hash each text; case does not matter.
+
+        Raises:
+            RefusedError: With a 400, if ``dimensions`` is not within 1 and 4096.
+        """
+        wanted = self._dimensions if dimensions is None else dimensions
+        if not 1 <= wanted <= _MAX_DIMENSIONS:
+            raise invalid(f"'dimensions' must be 1 to {_MAX_DIMENSIONS}.", "dimensions")
+        return [_hashed(text, wanted) for text in texts]
+
+
+def embeddings_reply(body: Mapping[str, object], source: EmbeddingSource) -> dict[str, object]:
     """Answer an embeddings request.
 
     Args:
-        body: OpenAI's request: ``model``, ``input``, and optionally ``dimensions`` (64 by default)
-            and ``encoding_format`` (``float`` by default, or ``base64``).
+        body: OpenAI's request: ``model``, ``input``, and optionally ``dimensions`` and
+            ``encoding_format`` (``float`` by default, or ``base64``).
+        source: Makes the vectors.
 
     Returns:
         OpenAI's reply with one unit vector per input, in order.
@@ -36,11 +102,10 @@ def embeddings_reply(body: Mapping[str, object]) -> dict[str, object]:
     """
     model = required_model(body)
     texts = _texts(body.get("input"))
-    dimensions = _dimensions(body.get("dimensions"))
     encoding = body.get("encoding_format", "float")
     if encoding not in ("float", "base64"):
         raise invalid("'encoding_format' must be 'float' or 'base64'.", "encoding_format")
-    vectors = [hashed_vector(text, dimensions) for text in texts]
+    vectors = source.vectors(texts, _dimensions(body.get("dimensions")))
     data = [
         {
             "object": "embedding",
@@ -54,21 +119,17 @@ def embeddings_reply(body: Mapping[str, object]) -> dict[str, object]:
     return {"object": "list", "data": data, "model": model, "usage": usage}
 
 
-def hashed_vector(text: str, dimensions: int) -> list[float]:
-    """Sum one pseudo-random direction per word; the same text gives the same vector everywhere.
+def unit(vector: Sequence[float]) -> list[float]:
+    """Scale a vector to length one; a vector of zeros stays as it is."""
+    length = math.hypot(*vector) or 1.0
+    return [value / length for value in vector]
 
-    Args:
-        text: Any text; case does not matter.
-        dimensions: Length of the vector, >= 1.
 
-    Returns:
-        A vector of length one.
-    """
+def _hashed(text: str, dimensions: int) -> list[float]:
     total = [0.0] * dimensions
     for word in text.lower().split() or [""]:
         total = [have + new for have, new in zip(total, _direction(word, dimensions), strict=True)]
-    length = math.sqrt(sum(value * value for value in total)) or 1.0
-    return [value / length for value in total]
+    return unit(total)
 
 
 def _direction(word: str, dimensions: int) -> list[float]:
@@ -98,10 +159,9 @@ def _tokens_text(tokens: Sequence[object] | None) -> str:
     return " ".join(str(token) for token in tokens)
 
 
-def _dimensions(wanted: object) -> int:
+def _dimensions(wanted: object) -> int | None:
     if wanted is None:
-        return _DEFAULT_DIMENSIONS
-    number = as_number(wanted)
-    if number is None or not 1 <= number <= _MAX_DIMENSIONS or number != int(number):
-        raise invalid(f"'dimensions' must be 1 to {_MAX_DIMENSIONS}.", "dimensions")
-    return int(number)
+        return None
+    if isinstance(wanted, bool) or not isinstance(wanted, int):
+        raise invalid("'dimensions' must be a whole number.", "dimensions")
+    return wanted

@@ -9,15 +9,19 @@ from typing import Literal
 
 from capability_router.lab.answers import AnswerSource, EchoAnswers
 from capability_router.lab.control import ControlEndpoint
+from capability_router.lab.embeddings import EmbeddingSource, HashEmbeddings
 from capability_router.lab.provider import LabProvider
 from capability_router.lab.smollm import SmolLMAnswers, smollm_is_installed
+from capability_router.lab.wordllama import WordLlamaEmbeddings, wordllama_is_installed
 
 __all__ = [
     "AnswersChoice",
+    "EmbeddingsChoice",
     "Lab",
 ]
 
 AnswersChoice = Literal["auto", "echo", "smollm2"]
+EmbeddingsChoice = Literal["auto", "hash", "wordllama"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -32,12 +36,15 @@ class Lab:
         names: Provider names: letters, digits, ``.``, ``_`` and ``-``, each once.
         answers: What healthy answers are made of: ``echo``, ``smollm2`` (a tiny real model),
             ``auto`` (the model where it is installed, else the echo), or a source of your own.
+        embeddings: What vectors are made of, which also rank documents: ``hash`` (near for texts
+            that share words), ``wordllama`` (a small real model: near for texts of like meaning),
+            ``auto`` (the model where it is installed, else the hash), or a source of your own.
         ports: One port per provider; empty lets the system choose all, 0 one of them.
         control_port: Port of the control endpoint, 0 for any free one; None opens none.
         clock: Monotonic seconds, read by quotas; replace it to pass their time in a test.
 
     Raises:
-        ValueError: If a name, the number of ports or ``answers`` is wrong.
+        ValueError: If a name, the number of ports, ``answers`` or ``embeddings`` is wrong.
     """
 
     def __init__(
@@ -45,6 +52,7 @@ class Lab:
         names: Sequence[str],
         answers: AnswersChoice | AnswerSource = "auto",
         *,
+        embeddings: EmbeddingsChoice | EmbeddingSource = "hash",
         ports: Sequence[int] = (),
         control_port: int | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -53,8 +61,9 @@ class Lab:
         if ports and len(ports) != len(names):
             raise ValueError(f"{len(names)} providers need as many ports, found {len(ports)}")
         self._source = _source(answers)
+        self._embeddings = _embedding_source(embeddings)
         self._providers = {
-            name: LabProvider(name, self._source, clock, port)
+            name: LabProvider(name, self._source, self._embeddings, clock, port)
             for name, port in zip(names, ports or [0] * len(names), strict=True)
         }
         self._control = (
@@ -110,6 +119,7 @@ class Lab:
         self._source.start()
         self._running = True
         try:
+            self._embeddings.start()
             for provider in self:
                 provider.enter_service()
             if self._control is not None:
@@ -131,6 +141,7 @@ class Lab:
         for provider in self:
             provider.hang_up()
         self._source.close()
+        self._embeddings.close()
         for provider in self:
             provider.leave_service()
 
@@ -152,6 +163,22 @@ def _source(answers: AnswersChoice | AnswerSource) -> AnswerSource:
             return EchoAnswers()
         case _:
             raise ValueError(f"answers must be auto, echo, smollm2 or a source, found {answers!r}")
+
+
+def _embedding_source(embeddings: EmbeddingsChoice | EmbeddingSource) -> EmbeddingSource:
+    if not isinstance(embeddings, str):
+        return embeddings
+    match embeddings:
+        case "auto":
+            return WordLlamaEmbeddings() if wordllama_is_installed() else HashEmbeddings()
+        case "wordllama":
+            return WordLlamaEmbeddings()
+        case "hash":
+            return HashEmbeddings()
+        case _:
+            raise ValueError(
+                f"embeddings must be auto, hash, wordllama or a source, found {embeddings!r}"
+            )
 
 
 def _check_names(names: Sequence[str]) -> None:

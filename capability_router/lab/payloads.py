@@ -57,26 +57,32 @@ class StreamEvent:
 
 def whole_reply(question: Question, label: Label, pieces: Iterable[Piece]) -> dict[str, object]:
     """Gather an answer into one body, chat or plain completion as asked."""
-    texts: list[str] = []
+    texts: list[TextPiece] = []
     calls: list[ToolCallPiece] = []
     finish = Finish("stop", 0, 0)
     for piece in pieces:
         match piece:
             case TextPiece():
-                texts.append(piece.text)
+                texts.append(piece)
             case ToolCallPiece():
                 calls.append(piece)
             case Finish():
                 finish = piece
             case _:
                 assert_never(piece)
-    choice: dict[str, object] = {"index": 0, "finish_reason": finish.reason, "logprobs": None}
+    choice: dict[str, object] = {
+        "index": 0,
+        "finish_reason": finish.reason,
+        "logprobs": _logprobs(question, texts),
+    }
+    text = "".join(piece.text for piece in texts)
     if question.chat:
-        choice["message"] = _message("".join(texts), calls, label)
+        choice["message"] = _message(text, calls, label)
     else:
-        choice["text"] = "".join(texts)
+        choice["text"] = text
     kind = "chat.completion" if question.chat else "text_completion"
-    return {**_envelope(question, label, kind), "choices": [choice], "usage": _usage(finish)}
+    usage = _usage(question, finish)
+    return {**_envelope(question, label, kind), "choices": [choice], "usage": usage}
 
 
 def stream_events(
@@ -91,7 +97,8 @@ def stream_events(
         match piece:
             case TextPiece():
                 delta = {"content": piece.text} if question.chat else {"text": piece.text}
-                yield StreamEvent(_chunk(question, label, delta), is_content=True)
+                data = _chunk(question, label, delta, logprobs=_logprobs(question, [piece]))
+                yield StreamEvent(data, is_content=True)
             case ToolCallPiece():
                 for part in _call_parts(piece, calls, label):
                     data = _chunk(question, label, {"tool_calls": [part]})
@@ -115,15 +122,19 @@ def _ending(question: Question, label: Label, finish: Finish) -> Iterator[Stream
     if question.include_usage:
         kind = "chat.completion.chunk" if question.chat else "text_completion"
         envelope = _envelope(question, label, kind)
-        data = json.dumps({**envelope, "choices": [], "usage": _usage(finish)})
+        data = json.dumps({**envelope, "choices": [], "usage": _usage(question, finish)})
         yield StreamEvent(data, is_ending=True)
     yield StreamEvent(DONE, is_ending=True)
 
 
 def _chunk(
-    question: Question, label: Label, delta: Mapping[str, object], reason: str | None = None
+    question: Question,
+    label: Label,
+    delta: Mapping[str, object],
+    reason: str | None = None,
+    logprobs: Mapping[str, object] | None = None,
 ) -> str:
-    choice: dict[str, object] = {"index": 0, "finish_reason": reason, "logprobs": None}
+    choice: dict[str, object] = {"index": 0, "finish_reason": reason, "logprobs": logprobs}
     choice.update({"delta": delta} if question.chat else delta)
     kind = "chat.completion.chunk" if question.chat else "text_completion"
     body = {**_envelope(question, label, kind), "choices": [choice]}
@@ -172,9 +183,42 @@ def _call_id(label: Label, index: int) -> str:
     return f"call_{label.id.removeprefix('chatcmpl-')}_{index}"
 
 
-def _usage(finish: Finish) -> dict[str, int]:
+def _logprobs(question: Question, pieces: Iterable[TextPiece]) -> dict[str, object] | None:
+    """Tell how likely the tokens were, where that is asked for and known."""
+    top = question.top_logprobs
+    known = [(piece.text, piece.logprob) for piece in pieces if piece.logprob is not None]
+    if top is None or not known:
+        return None
+    return {"content": [_token(text, logprob, top) for text, logprob in known], "refusal": None}
+
+
+def _token(text: str, logprob: float, top: int) -> dict[str, object]:
+    """Describe a token; those that might have stood there instead are made up, each less likely."""
+    rivals = [_likelihood(f"{text}~{rank}", logprob - rank) for rank in range(1, top)]
+    chosen = _likelihood(text, logprob)
+    return {**chosen, "top_logprobs": [chosen, *rivals] if top else []}
+
+
+def _likelihood(token: str, logprob: float) -> dict[str, object]:
+    bytes_ = list(token.encode("utf-8", "replace"))
+    return {"token": token, "logprob": logprob, "bytes": bytes_}
+
+
+def _usage(question: Question, finish: Finish) -> dict[str, object]:
     return {
         "prompt_tokens": finish.prompt_tokens,
         "completion_tokens": finish.completion_tokens,
         "total_tokens": finish.prompt_tokens + finish.completion_tokens,
+        # The lab keeps no cache and does not reason; it hears, in a way.
+        "prompt_tokens_details": {
+            "cached_tokens": 0,
+            "cache_write_tokens": 0,
+            "audio_tokens": question.audio_parts,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
     }

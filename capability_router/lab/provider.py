@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from capability_router.lab.answers import AnswerSource
+from capability_router.lab.embeddings import EmbeddingSource
 from capability_router.lab.errors import LabError
 from capability_router.lab.faults import Fault, FaultKind, ok, refused
 from capability_router.lab.json_values import as_mapping, parsed
@@ -60,16 +61,22 @@ class LabProvider:
     Args:
         name: Unique within the lab.
         source: Makes the healthy answers.
+        embeddings: Makes the vectors.
         clock: Monotonic seconds, read by the quota alone.
         port: Port on 127.0.0.1; 0 lets the system choose one.
     """
 
     def __init__(
-        self, name: str, source: AnswerSource, clock: Callable[[], float], port: int = 0
+        self,
+        name: str,
+        source: AnswerSource,
+        embeddings: EmbeddingSource,
+        clock: Callable[[], float],
+        port: int = 0,
     ) -> None:
         self.name = name
         self._clock = clock
-        self._responder = Responder(name, source, self._spend)
+        self._responder = Responder(name, source, embeddings, self._spend)
         self._listener = Listener(f"lab-{name}", self._serve, port)
         # Opening and closing waits for connection threads, which need the second lock to end.
         self._switch = threading.RLock()

@@ -5,14 +5,16 @@ Knows OpenAI's request fields; does not know who answers or how the reply travel
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from capability_router.lab.json_values import as_mapping, as_number, as_sequence
 from capability_router.lab.refusals import invalid
+from capability_router.lab.tools import ToolChoice, tool_choice
+from capability_router.lab.validation import check_chat, check_completion, check_json_mode
 
 __all__ = [
-    "ForcedTool",
     "Question",
     "chat_question",
     "completion_question",
@@ -22,21 +24,6 @@ __all__ = [
 
 
 _TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")
-
-
-@dataclass(frozen=True, slots=True)
-class ForcedTool:
-    """The function an answer has to call.
-
-    Attributes:
-        name: Name of the function.
-        parameters: JSON schema of its arguments.
-        by_name: True where the request named the function, False where it required any tool.
-    """
-
-    name: str
-    parameters: Mapping[str, object]
-    by_name: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +37,10 @@ class Question:
         body: The whole request body.
         text: Last message of the user, or the prompt.
         prefill: Text of a last assistant message, which the answer continues; else empty.
-        prompt_words: Words of the whole prompt, a rough token count.
+        results: Texts of the tools' results that end the conversation, in order.
+        is_answered: False where the last message is the user's.
+        prompt_words: Words of the whole prompt, a rough token count; a part that is no text is one.
+        audio_parts: How many of them are audio.
     """
 
     provider: str
@@ -59,7 +49,10 @@ class Question:
     body: Mapping[str, object]
     text: str
     prefill: str
+    results: tuple[str, ...]
+    is_answered: bool
     prompt_words: int
+    audio_parts: int
 
     @property
     def stream(self) -> bool:
@@ -82,60 +75,67 @@ class Question:
         return None
 
     @property
-    def schema(self) -> Mapping[str, object] | None:
-        """JSON schema the answer has to satisfy, ``{}`` for JSON mode, None for free text."""
-        wanted = as_mapping(self.body.get("response_format")) or {}
-        if wanted.get("type") == "json_object":
-            return {"type": "object"}
-        described = as_mapping(wanted.get("json_schema")) or {}
-        return as_mapping(described.get("schema")) if wanted.get("type") == "json_schema" else None
+    def stops(self) -> tuple[str, ...]:
+        """Texts before which the answer ends."""
+        stop = self.body.get("stop")
+        given = [stop] if isinstance(stop, str) else as_sequence(stop) or ()
+        return tuple(text for text in given if isinstance(text, str) and text)
 
     @property
-    def forced_tool(self) -> ForcedTool | None:
-        """The function the answer has to call, None where it may choose.
-
-        Raises:
-            RefusedError: If the request names a function it does not describe.
-        """
-        choice = self.body.get("tool_choice")
-        named = as_mapping((as_mapping(choice) or {}).get("function"))
-        functions = _functions(self.body.get("tools"))
-        if named is not None:
-            name = named.get("name")
-            if not isinstance(name, str) or name not in functions:
-                raise invalid(f"Tool choice {name!r} is not among the tools.", "tool_choice")
-            return ForcedTool(name, functions[name], by_name=True)
-        if choice != "required":
+    def top_logprobs(self) -> int | None:
+        """How many likely tokens to tell for each token, None where nobody asks for likelihoods."""
+        if not self.chat or self.body.get("logprobs") is not True:
             return None
-        if not functions:
-            raise invalid("'tool_choice' is 'required' but there are no tools.", "tool_choice")
-        name, parameters = next(iter(functions.items()))
-        return ForcedTool(name, parameters, by_name=False)
+        return int(as_number(self.body.get("top_logprobs")) or 0)
+
+    @property
+    def is_json_mode(self) -> bool:
+        """Whether the answer has to be some JSON object."""
+        return self._format.get("type") == "json_object"
+
+    @property
+    def schema(self) -> Mapping[str, object] | None:
+        """JSON schema the answer has to satisfy, ``{}`` for JSON mode, None for free text."""
+        if self.is_json_mode:
+            return {"type": "object"}
+        described = as_mapping(self._format.get("json_schema")) or {}
+        return as_mapping(described.get("schema"))
+
+    @property
+    def tool_choice(self) -> ToolChoice:
+        """What the request says of tools."""
+        return tool_choice(self.body)
+
+    @property
+    def _format(self) -> Mapping[str, object]:
+        return as_mapping(self.body.get("response_format")) or {}
 
 
 def chat_question(provider: str, body: Mapping[str, object]) -> Question:
-    """Check a chat request modestly.
+    """Check a chat request and read what an answer needs to know of it.
 
     Raises:
-        RefusedError: With a 400, if the model is no text, the messages are no list of messages, a
-            token limit is below 1, or more than one choice is asked for.
+        RefusedError: With a 400 that names the field to blame.
     """
     model = required_model(body)
-    messages = [as_mapping(message) for message in as_sequence(body.get("messages")) or ()]
-    known = [message for message in messages if message and isinstance(message.get("role"), str)]
-    if not known or len(known) < len(messages):
-        raise invalid("'messages' must be a non-empty list of messages with a role.", "messages")
-    _check_limits(body)
-    texts = [content_text(message.get("content")) for message in known]
-    asked = [text for text, message in zip(texts, known, strict=True) if message["role"] == "user"]
+    check_chat(body)
+    messages = [as_mapping(message) or {} for message in as_sequence(body["messages"]) or ()]
+    roles = [message.get("role") for message in messages]
+    texts = [content_text(message.get("content")) for message in messages]
+    check_json_mode(body, texts)
+    asked = [text for text, role in zip(texts, roles, strict=True) if role == "user"]
+    results = takewhile(lambda index: roles[index] == "tool", reversed(range(len(roles))))
     return Question(
         provider=provider,
         model=model,
         chat=True,
         body=body,
         text=asked[-1] if asked else "",
-        prefill=texts[-1] if known[-1]["role"] == "assistant" else "",
+        prefill=texts[-1] if roles[-1] == "assistant" else "",
+        results=tuple(reversed([texts[index] for index in results])),
+        is_answered=roles[-1] != "user",
         prompt_words=sum(len(text.split()) for text in texts),
+        audio_parts=sum(map(_audio_parts, messages)),
     )
 
 
@@ -143,8 +143,8 @@ def completion_question(provider: str, body: Mapping[str, object]) -> Question:
     """Check a plain completion request modestly.
 
     Raises:
-        RefusedError: With a 400, if the model or the prompt is no text, a token limit is below 1,
-            or more than one choice is asked for.
+        RefusedError: With a 400, if the model or the prompt is no text, or a field that shapes the
+            answer is wrong.
     """
     model = required_model(body)
     prompt = body.get("prompt")
@@ -153,7 +153,7 @@ def completion_question(provider: str, body: Mapping[str, object]) -> Question:
         prompt = one_of_many[0]
     if not isinstance(prompt, str):
         raise invalid("'prompt' must be one text.", "prompt")
-    _check_limits(body)
+    check_completion(body)
     return Question(
         provider=provider,
         model=model,
@@ -161,7 +161,10 @@ def completion_question(provider: str, body: Mapping[str, object]) -> Question:
         body=body,
         text=prompt,
         prefill="",
+        results=(),
+        is_answered=False,
         prompt_words=len(prompt.split()),
+        audio_parts=0,
     )
 
 
@@ -190,23 +193,6 @@ def _part_text(part: Mapping[str, object]) -> str:
     return text if isinstance(text, str) else f"[{part.get('type')}]"
 
 
-def _functions(tools: object) -> dict[str, Mapping[str, object]]:
-    described: Sequence[object] = as_sequence(tools) or ()
-    functions: dict[str, Mapping[str, object]] = {}
-    for tool in described:
-        function = as_mapping((as_mapping(tool) or {}).get("function")) or {}
-        name = function.get("name")
-        if isinstance(name, str):
-            functions[name] = as_mapping(function.get("parameters")) or {"type": "object"}
-    return functions
-
-
-def _check_limits(body: Mapping[str, object]) -> None:
-    for field in _TOKEN_LIMITS:
-        limit = body.get(field)
-        if limit is not None and (
-            isinstance(limit, bool) or not isinstance(limit, int) or limit < 1
-        ):
-            raise invalid(f"'{field}' must be a whole number of at least 1.", field)
-    if body.get("n") not in (None, 1):
-        raise invalid("The lab answers one choice: leave 'n' out or set it to 1.", "n")
+def _audio_parts(message: Mapping[str, object]) -> int:
+    parts = as_sequence(message.get("content")) or ()
+    return [(as_mapping(part) or {}).get("type") for part in parts].count("input_audio")

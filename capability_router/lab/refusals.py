@@ -63,9 +63,9 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-def invalid(message: str, param: str | None = None) -> RefusedError:
+def invalid(message: str, param: str | None = None, code: str | None = None) -> RefusedError:
     """Make the 400 for a request that is wrong in itself."""
-    return RefusedError(Refusal(400, message, param=param))
+    return RefusedError(Refusal(400, message, code=code, param=param))
 
 
 def refusal_for(fault: Fault, model: str) -> Refusal | None:

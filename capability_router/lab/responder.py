@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from capability_router.lab.answers import AnswerSource, Piece
-from capability_router.lab.embeddings import embeddings_reply
+from capability_router.lab.embeddings import EmbeddingSource, embeddings_reply
 from capability_router.lab.faults import Fault, FaultKind
+from capability_router.lab.moderation import moderations_reply
 from capability_router.lab.payloads import (
     Label,
     StreamEvent,
@@ -25,6 +26,7 @@ from capability_router.lab.payloads import (
 )
 from capability_router.lab.questions import Question, chat_question, completion_question
 from capability_router.lab.refusals import Refusal, RefusedError, invalid, refusal_for
+from capability_router.lab.reranking import rerank_reply
 from capability_router.lab.wire import Connection, HttpRequest
 
 __all__ = [
@@ -37,6 +39,8 @@ _METHODS: Mapping[str, str] = {
     "/v1/chat/completions": "POST",
     "/v1/completions": "POST",
     "/v1/embeddings": "POST",
+    "/v1/moderations": "POST",
+    "/v1/rerank": "POST",
 }
 
 _BREAKS = frozenset({FaultKind.CUT_STREAM, FaultKind.SILENT_STREAM, FaultKind.MALFORMED_CHUNK})
@@ -90,14 +94,20 @@ class Responder:
     Args:
         name: The provider's name.
         source: Makes the healthy answers.
+        embeddings: Makes the vectors.
         spend: Uses one request of the provider's quota, or returns the refusal.
     """
 
     def __init__(
-        self, name: str, source: AnswerSource, spend: Callable[[], Refusal | None]
+        self,
+        name: str,
+        source: AnswerSource,
+        embeddings: EmbeddingSource,
+        spend: Callable[[], Refusal | None],
     ) -> None:
         self._name = name
         self._source = source
+        self._embeddings = embeddings
         self._spend = spend
 
     def respond(self, turn: Turn) -> None:
@@ -136,13 +146,28 @@ class Responder:
             return
         if turn.body is None:
             raise invalid("The body must be a JSON object.")
-        if path == "/v1/embeddings":
-            reply = embeddings_reply(turn.body)
+        plain = self._plain_reply(path, turn.body, turn.number)
+        if plain is not None:
             self._spend_one()
-            _send_whole(turn, reply, "hash")
+            _send_whole(turn, *plain)
             return
         make = chat_question if path == "/v1/chat/completions" else completion_question
         self._answer(turn, make(self._name, turn.body))
+
+    def _plain_reply(
+        self, path: str, body: Mapping[str, object], number: int
+    ) -> tuple[dict[str, object], str] | None:
+        """Return the reply of an endpoint that is no text endpoint, and who made it."""
+        match path:
+            case "/v1/embeddings":
+                return embeddings_reply(body, self._embeddings), self._embeddings.name
+            case "/v1/rerank":
+                identity = f"rerank-{self._name}-{number}"
+                return rerank_reply(body, self._embeddings, identity), self._embeddings.name
+            case "/v1/moderations":
+                return moderations_reply(body, f"modr-{self._name}-{number}"), "words"
+            case _:
+                return None
 
     def _answer(self, turn: Turn, question: Question) -> None:
         self._spend_one()

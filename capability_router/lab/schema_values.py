@@ -1,17 +1,21 @@
-"""The smallest value that satisfies a JSON schema, for answers that have to be valid JSON.
+"""A value that satisfies a JSON schema, for answers that have to be valid JSON.
 
-Covers what model APIs accept for tools and structured output; says so where it cannot.
+The smallest one, or one drawn from what a text mentions. Covers what model APIs accept for tools
+and structured output; says so where it cannot.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from math import ceil, floor
 
 from capability_router.lab.json_values import as_mapping, as_number, as_sequence
+from capability_router.lab.mentions import Mentions
 
 __all__ = [
+    "drawn_value",
     "minimal_value",
 ]
 
@@ -46,21 +50,49 @@ def minimal_value(schema: Mapping[str, object]) -> object:
     Raises:
         ValueError: If the schema uses something this does not cover, such as ``pattern``.
     """
-    return _value(schema, schema, 0)
+    return drawn_value(schema, "")
 
 
-def _value(schema: Mapping[str, object], root: Mapping[str, object], depth: int) -> object:
+def drawn_value(schema: Mapping[str, object], text: str) -> object:
+    """Make a value as :func:`minimal_value` does, of what a text mentions where that fits.
+
+    Numbers take the text's numbers in their order, an ``enum`` the choice the text names first,
+    and texts without a ``format`` what :class:`~capability_router.lab.mentions.Mentions` takes for
+    texts. What finds no mention is as small as can be.
+
+    Args:
+        schema: JSON schema; ``$ref`` may point into the schema itself.
+        text: What the values are drawn from; empty for the smallest ones.
+
+    Returns:
+        A value of plain JSON types.
+
+    Raises:
+        ValueError: If the schema uses something this does not cover, such as ``pattern``.
+    """
+    return _value(schema, _Source(schema, Mentions(text)), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a value is made from: the schema that references point into, and the mentions."""
+
+    root: Mapping[str, object]
+    mentions: Mentions
+
+
+def _value(schema: Mapping[str, object], source: _Source, depth: int) -> object:
     if depth > _MAX_DEPTH:
         raise ValueError("the schema requires itself without end")
     if "const" in schema:
         return schema["const"]
     choices = as_sequence(schema.get("enum"))
     if choices:
-        return choices[0]
-    branch = _branch(schema, root)
+        return source.mentions.named(choices)
+    branch = _branch(schema, source.root)
     if branch is not None:
-        return _value(branch, root, depth + 1)
-    return _plain_value(schema, root, depth)
+        return _value(branch, source, depth + 1)
+    return _plain_value(schema, source, depth)
 
 
 def _branch(schema: Mapping[str, object], root: Mapping[str, object]) -> dict[str, object] | None:
@@ -102,41 +134,39 @@ def _resolved(reference: str, root: Mapping[str, object]) -> Mapping[str, object
     return found
 
 
-def _plain_value(schema: Mapping[str, object], root: Mapping[str, object], depth: int) -> object:
+def _plain_value(schema: Mapping[str, object], source: _Source, depth: int) -> object:
     kind = schema.get("type")
     kinds = as_sequence(kind)
     name = kinds[0] if kinds else kind
     if name is None:
         name = "object" if "properties" in schema else "array" if "items" in schema else "string"
     if name == "object":
-        return _object(schema, root, depth)
+        return _object(schema, source, depth)
     if name == "array":
-        return _array(schema, root, depth)
+        return _array(schema, source, depth)
     make = _SCALARS.get(name) if isinstance(name, str) else None
     if make is None:
         raise ValueError(f"the schema has the unknown type {name!r}")
-    return make(schema)
+    return make(schema, source.mentions)
 
 
-def _object(
-    schema: Mapping[str, object], root: Mapping[str, object], depth: int
-) -> dict[str, object]:
+def _object(schema: Mapping[str, object], source: _Source, depth: int) -> dict[str, object]:
     properties = as_mapping(schema.get("properties")) or {}
     value: dict[str, object] = {}
     for name in as_sequence(schema.get("required")) or ():
         described = as_mapping(properties.get(str(name))) or {}
-        value[str(name)] = _value(described, root, depth + 1)
+        value[str(name)] = _value(described, source, depth + 1)
     return value
 
 
-def _array(schema: Mapping[str, object], root: Mapping[str, object], depth: int) -> list[object]:
+def _array(schema: Mapping[str, object], source: _Source, depth: int) -> list[object]:
     first = as_sequence(schema.get("prefixItems")) or ()
     length = _length(schema, "minItems")
     schemas = [*first[:length], *[schema.get("items")] * (length - len(first))]
-    return [_value(as_mapping(item) or {}, root, depth + 1) for item in schemas]
+    return [_value(as_mapping(item) or {}, source, depth + 1) for item in schemas]
 
 
-def _string(schema: Mapping[str, object]) -> str:
+def _string(schema: Mapping[str, object], mentions: Mentions) -> str:
     if "pattern" in schema:
         raise ValueError(f"the lab cannot make text for the pattern {schema['pattern']!r}")
     wanted = schema.get("format")
@@ -144,8 +174,9 @@ def _string(schema: Mapping[str, object]) -> str:
         return _FORMATS[wanted]
     shortest = _length(schema, "minLength")
     longest = as_number(schema.get("maxLength"))
-    text = "text".ljust(shortest, "x")
-    return text if longest is None else text[: int(longest)]
+    most = _MAX_LENGTH if longest is None else int(longest)
+    drawn = mentions.take_text(lambda text: shortest <= len(text) <= most)
+    return "text".ljust(shortest, "x")[:most] if drawn is None else drawn
 
 
 def _length(schema: Mapping[str, object], word: str) -> int:
@@ -155,15 +186,18 @@ def _length(schema: Mapping[str, object], word: str) -> int:
     return int(length)
 
 
-def _number(schema: Mapping[str, object]) -> float:
+def _number(schema: Mapping[str, object], mentions: Mentions) -> float:
+    drawn = mentions.take_number(lambda number: _fits(number, schema))
+    if drawn is not None:
+        return drawn
     for value in _candidates(schema):
         if _fits(value, schema):
             return value
     raise ValueError("the lab finds no number within the schema's bounds")
 
 
-def _integer(schema: Mapping[str, object]) -> int:
-    return int(_number({"multipleOf": 1, **schema}))
+def _integer(schema: Mapping[str, object], mentions: Mentions) -> int:
+    return int(_number({"multipleOf": 1, **schema}, mentions))
 
 
 def _candidates(schema: Mapping[str, object]) -> Iterator[float]:
@@ -197,10 +231,10 @@ _BOUNDS: Mapping[str, Callable[[float, float], bool]] = {
     "exclusiveMaximum": operator.lt,
 }
 
-_SCALARS: Mapping[str, Callable[[Mapping[str, object]], object]] = {
+_SCALARS: Mapping[str, Callable[[Mapping[str, object], Mentions], object]] = {
     "string": _string,
     "number": _number,
     "integer": _integer,
-    "boolean": lambda _: True,
-    "null": lambda _: None,
+    "boolean": lambda schema, mentions: True,
+    "null": lambda schema, mentions: None,
 }

@@ -139,7 +139,7 @@ class SmolLMAnswers:
             RefusedError: If the model refuses the question, as an over-long prompt.
             ConnectionError: If the source is closed.
         """
-        if question.forced_tool is not None:
+        if question.tool_choice.mode == "required":
             return self._echo.answer(question)
         with self._changed:
             if self._server is None:

@@ -1,8 +1,8 @@
-"""The smallest value of a JSON schema."""
+"""The smallest value of a JSON schema, and the one drawn from a text."""
 
 import pytest
 
-from capability_router.lab.schema_values import minimal_value
+from capability_router.lab.schema_values import drawn_value, minimal_value
 
 PERSON = {
     "$defs": {"name": {"type": "string", "minLength": 6}},
@@ -69,3 +69,41 @@ def test_value_is_the_smallest_that_fits(schema: dict[str, object], value: objec
 def test_schema_that_cannot_be_satisfied_says_why(schema: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         minimal_value(schema)
+
+
+TEXT = {"type": "string"}
+WHOLE = {"type": "integer"}
+LEVEL = {"enum": ["low", "high"]}
+
+
+def of(**properties: object) -> dict[str, object]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        (of(input=WHOLE | {"exclusiveMinimum": 0}), "value of magic(3)?", {"input": 3}),
+        (of(a=WHOLE, b=WHOLE), "What is 1 + 2", {"a": 1, "b": 2}),
+        (of(a=WHOLE, b={"type": "number"}), "from 2.5 to -4", {"a": -4, "b": 2.5}),
+        (of(a=WHOLE | {"maximum": 5}), "9 or 3", {"a": 3}),
+        (of(a=WHOLE, b=WHOLE), "3 apples", {"a": 3, "b": 0}),
+        (of(a=WHOLE), f"b2b v1.2.3 {'9' * 5000}", {"a": 0}),
+        (of(a=LEVEL), "not low but HIGHER", {"a": "low"}),
+        (of(a=LEVEL), "HIGH, not low", {"a": "high"}),
+        (of(a={"enum": [1, None]}), "1", {"a": 1}),
+        (of(a=TEXT, b=TEXT), "'你好' and \"hello\"", {"a": "你好", "b": "hello"}),
+        (of(a=TEXT), "it's what the dogs' and cats' owners had", {"a": "text"}),
+        (of(a=TEXT), "weather in San Francisco, CA? Use it.", {"a": "San Francisco, CA"}),
+        (of(a=TEXT), "the tale of a trip from Oslo to Rome.", {"a": "Rome"}),
+        (of(a=TEXT, b=TEXT), "Call 'Bob' about cats", {"a": "Bob", "b": "cats"}),
+        (of(a=TEXT | {"maxLength": 3}), "Call 'Robert' on Sunday", {"a": "tex"}),
+        (of(a=TEXT | {"format": "date"}), "on 'Sunday'", {"a": "2024-01-01"}),
+        (of(a={"type": "array", "items": TEXT}), "'one' 'two'", {"a": []}),
+        (of(a={"const": "x"}, b={"type": "boolean"}), "'y' 1", {"a": "x", "b": True}),
+    ],
+)
+def test_value_is_drawn_from_what_the_text_mentions(
+    schema: dict[str, object], text: str, value: object
+) -> None:
+    assert drawn_value(schema, text) == value
