@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from capability_router.engine.feature import Feature
@@ -18,9 +18,11 @@ _PARTS = {
     "input_audio": Feature.AUDIO_INPUT,
     "file": Feature.PDF_INPUT,
     "input_file": Feature.PDF_INPUT,
+    "document": Feature.PDF_INPUT,
     "video": Feature.VIDEO_INPUT,
     "video_url": Feature.VIDEO_INPUT,
 }
+_FREE_CHOICES = (None, "auto", "none")
 _FORMATS = {"json_object": Feature.JSON_MODE, "json_schema": Feature.STRUCTURED_OUTPUT}
 
 
@@ -29,12 +31,15 @@ def requirements_of(arguments: Mapping[str, Any]) -> frozenset[str]:
 
     Args:
         arguments: Keyword arguments of a chat completion in OpenAI's form: ``messages``,
-            ``tools``, ``response_format`` and ``stream`` are looked at. What has another form is
-            passed over: the provider will say whether it takes it.
+            ``tools``, ``tool_choice``, ``response_format`` and ``stream`` are looked at; parts of
+            messages may have the types of Anthropic and LangChain as well. What has another form
+            is passed over: the provider will say whether it takes it.
     """
-    needed = {_PARTS[kind] for kind in _part_types(arguments.get("messages")) if kind in _PARTS}
+    needed = set(_part_features(arguments.get("messages")))
     if arguments.get("tools"):
         needed.add(Feature.TOOL_CALLING)
+        if arguments.get("tool_choice") not in _FREE_CHOICES:
+            needed.add(Feature.TOOL_CHOICE)
     if arguments.get("stream"):
         needed.add(Feature.STREAMING)
     needed |= _format_feature(arguments.get("response_format"))
@@ -64,10 +69,20 @@ def _characters(content: Any) -> int:
     )
 
 
-def _part_types(messages: Any) -> Iterable[str]:
+def _part_features(messages: Any) -> Iterator[Feature]:
     for message in _items(messages):
         for part in _items(_field(message, "content")):
-            yield str(_field(part, "type"))
+            feature = _PARTS.get(str(_field(part, "type")))
+            if feature is Feature.PDF_INPUT and not _may_be_pdf(part):
+                continue
+            if feature is not None:
+                yield feature
+
+
+def _may_be_pdf(part: Any) -> bool:
+    """Whether a file is a PDF, as far as it is told; a text file needs no feature."""
+    told = _field(part, "mime_type") or _field(_field(part, "source"), "media_type")
+    return told is None or "pdf" in str(told)
 
 
 def _format_feature(response_format: Any) -> set[Feature]:

@@ -80,6 +80,8 @@ def _model(model_id: str, config: ModelConfig, tree: CapabilityTree) -> Model:
         price=None if config.price is None else Price(config.price.input, config.price.output),
         limits=_limits(config),
         deprecated_at=config.deprecated_on,
+        vector_space=config.vector_space,
+        dimensions=config.dimensions,
     )
 
 

@@ -50,6 +50,7 @@ def check(document: Document) -> None:
     for model in document.section("models"):
         _check_model(document, model)
         _check_price(document, ("models", model))
+        _check_space(document, ("models", model, "vector_space"))
     for pool in document.section("pools"):
         _check_lists(document, pool)
         _check_maintenance(document, ("pools", pool, "deactivation", "maintenance"))
@@ -93,6 +94,12 @@ def _check_price(document: Document, path: KeyPath) -> None:
         if document.at((*path, section, "usd")) is not None:
             message = "money is counted by the model's price, and none is given"
             document.blame_key((*path, section, "usd"), message)
+
+
+def _check_space(document: Document, path: KeyPath) -> None:
+    if path in document.references:
+        message = "messages show this, so it must not come from the environment; write it here"
+        document.blame(path, message)
 
 
 def _check_lists(document: Document, pool: str) -> None:

@@ -140,6 +140,8 @@ class ModelConfig(_Section):
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
     quota: QuotaConfig = Field(default_factory=QuotaConfig)
     deprecated_on: Midnight | None = None
+    vector_space: str | None = Field(default=None, min_length=1)
+    dimensions: int | None = Field(default=None, gt=0)
 
 
 class SlowConfig(_Section):

@@ -10,6 +10,7 @@ from math import inf
 
 from capability_router.engine.member import Member, Order
 from capability_router.engine.membership import PoolPreferences
+from capability_router.engine.model import Model
 from capability_router.engine.reason import ERRORS, Reason
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.roster import Roster
@@ -42,6 +43,12 @@ class Inquiry:
         for member in self._roster.gone_with(provider):
             return [o for o in self.standing(member.model.id) if o.whole_provider]
         return []
+
+    def candidates(self, request: CompletionRequest, node: str) -> list[Model]:
+        """Return the models at or under a node that can serve a request, active or not."""
+        members = self._roster.members.values()
+        here = (member.model for member in members if node in member.places)
+        return [model for model in here if model.lacks(request) is None]
 
     def barred(self, node: str, preferences: PoolPreferences) -> list[str]:
         """Return the ids of the members that must not stand in for a node.

@@ -1,8 +1,8 @@
 """The active members of a pool, ordered once for each kind of request.
 
-A kind of request is the node, the features and the context window that it needs. Each has a
-strategy of its own, which holds only members that meet it: so a request that one model in a
-thousand can serve costs no more than any other.
+A kind of request is the node, the features, the context window and the vector space that it needs,
+and whom it prefers. Each has a strategy of its own, which holds only members that meet it: so a
+request that one model in a thousand can serve costs no more than any other.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from math import inf
 from random import Random
 
 from capability_router.engine.member import Member
+from capability_router.engine.preferring import Preferring
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.selection import SelectionStrategy, StrategyFactory
 
@@ -21,9 +22,10 @@ __all__ = ["Lanes"]
 _MOST = 64
 """Kinds of request remembered at once; an application has a handful."""
 
-Kind = tuple[str, frozenset[str], float]
-"""Node, features and context window that are needed; the window is one that a model has, 0 where
-every one is large enough, and ``inf`` where none is."""
+Kind = tuple[str, frozenset[str], float, tuple[str, ...], str | None, str | None]
+"""Node, features and context window that are needed, preferred providers, the vector space, and the
+one model that may serve; the window is one that a model has, 0 where every one is large enough, and
+``inf`` where none is."""
 
 
 class Lanes:
@@ -55,7 +57,15 @@ class Lanes:
     def lane(self, node: str, request: CompletionRequest) -> SelectionStrategy:
         """Return the order of the active members that meet a request at a node."""
         tokens = request.input_tokens + request.output_tokens
-        kind = (node, request.requires, self._window_for(tokens) if tokens else 0)
+        window = self._window_for(tokens) if tokens else 0
+        kind = (
+            node,
+            request.requires,
+            window,
+            request.prefers,
+            request.vector_space,
+            request.model,
+        )
         found = self._lanes.get(kind)
         return self._open(kind) if found is None else found
 
@@ -91,18 +101,24 @@ class Lanes:
         if len(self._lanes) >= _MOST:
             # The oldest goes. If it is asked for again, it only has to be ordered again.
             del self._lanes[next(iter(self._lanes))]
-        strategy = self._lanes[kind] = self._make(self._rng)
+        make, prefers = self._make, kind[3]
+        strategy = Preferring(make, self._rng, prefers) if prefers else make(self._rng)
+        self._lanes[kind] = strategy
         for member in self._active.values():
             if self._takes(kind, member):
                 strategy.admit(member)
         return strategy
 
     def _takes(self, kind: Kind, member: Member) -> bool:
-        node, requires, window = kind
+        node, requires, window, _, space, name = kind
         model = member.model
         if node not in member.places:
             return False
         if model.features is not None and not requires <= model.features:
+            return False
+        if space is not None and space != model.embedding_space:
+            return False
+        if name is not None and name not in (model.id, model.name):
             return False
         return model.context_window is None or model.context_window >= window
 

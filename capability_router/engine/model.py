@@ -95,6 +95,9 @@ class Model:
         price: Cost; None if not known.
         limits: What may be used of it.
         deprecated_at: Seconds since 1970 UTC from which it takes no new requests; None for never.
+        vector_space: Of an embedding model, the name of what its vectors can be compared with;
+            None for that which its name tells, see ``embedding_space``.
+        dimensions: Length of its vectors, > 0; None if not declared.
 
     Raises:
         ValueError: If there is no capability, or a feature does not exist.
@@ -109,6 +112,8 @@ class Model:
     price: Price | None = None
     limits: tuple[Limit, ...] = ()
     deprecated_at: float | None = None
+    vector_space: str | None = None
+    dimensions: int | None = None
 
     def __post_init__(self) -> None:
         prefix, _, rest = self.id.partition("/")
@@ -117,6 +122,18 @@ class Model:
         object.__setattr__(self, "name", self.name or rest or prefix)
         if self.features is not None:
             object.__setattr__(self, "features", features_of(self.features))
+
+    @property
+    def embedding_space(self) -> str:
+        """What its vectors can be compared with: vectors of equal spaces, and of no others.
+
+        It is the declared ``vector_space``, or else the last segment of ``name`` in lower case:
+        the same model has one name at most providers, but for a vendor in front of it. Where
+        ``dimensions`` are declared they belong to it, for vectors of different lengths compare
+        with nothing: ``text-embedding-3-small[1536]``.
+        """
+        space = self.vector_space or self.name.rpartition("/")[2].lower() or self.name
+        return space if self.dimensions is None else f"{space}[{self.dimensions}]"
 
     def lacks(self, request: CompletionRequest) -> str | None:
         """Say why this model cannot serve a request; None if it can.
@@ -128,6 +145,10 @@ class Model:
             return "lacks " + ", ".join(sorted(request.requires - self.features))
         if self.context_window is not None and request.tokens > self.context_window:
             return f"context window {self.context_window} < {request.tokens} tokens"
+        if request.vector_space is not None and request.vector_space != self.embedding_space:
+            return f"embeds into {self.embedding_space!r}, not {request.vector_space!r}"
+        if request.model is not None and request.model not in (self.id, self.name):
+            return f"is not {request.model!r}"
         return None
 
 

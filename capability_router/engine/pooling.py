@@ -26,13 +26,13 @@ from capability_router.engine.member import Member, Order, Standby
 from capability_router.engine.membership import PoolPreferences, places_of
 from capability_router.engine.model import Model
 from capability_router.engine.outcome import Failure, Outcome
+from capability_router.engine.preferring import preferred
 from capability_router.engine.rationing import Rationing
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import RetryAccount
 from capability_router.engine.roster import Roster
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.rotator import Rotator
-from capability_router.engine.selection import SelectionStrategy
 from capability_router.engine.state import ModelState
 from capability_router.engine.till import Till
 from capability_router.engine.timetable import Timetable
@@ -40,8 +40,6 @@ from capability_router.engine.timing import World, default_world
 from capability_router.engine.tree import CapabilityTree
 
 __all__ = ["RoutedPool"]
-
-_MOST_REFUSALS = 8
 
 
 class RoutedPool:
@@ -222,8 +220,7 @@ class RoutedPool:
         roster, trial_first = self._roster, trial_first and not tried
         if now >= roster.next_at or now >= self._agenda.next_at:
             self._timetable.run(now)
-            due = roster.due(now, node)
-            if trial_first and (lease := self._try_one(due, request, node, tried, now)):
+            if trial_first and (lease := self._try_first(request, node, now)):
                 return lease
         if self._till.meters and not self._till.is_open(now):
             return None
@@ -234,11 +231,12 @@ class RoutedPool:
         if member is not None and (member.meters or self._till.meters):
             reserved = self._till.reserve(member, request, now)
         if member is None or reserved is None:
-            found = self._affordable(strategy, request, avoid, tried, now)
+            found = self.rationing.affordable(strategy, request, avoid, tried, now)
             if found is None:
                 if trial_first:
                     return None
-                return self._try_one(roster.due(now, node), request, node, tried, now)
+                due = preferred(roster.due(now, node), request.prefers)
+                return self._try_one(due, request, node, tried, now)
             member, reserved = found
         noted = False
         try:
@@ -254,7 +252,8 @@ class RoutedPool:
         self, request: CompletionRequest, node: str, tried: Collection[str], now: float
     ) -> Lease | None:
         """Hand out a model before its time that left for errors, because nobody else is left."""
-        return self._try_one(self._roster.early(now), request, node, tried, now)
+        early = preferred(self._roster.early(now), request.prefers)
+        return self._try_one(early, request, node, tried, now)
 
     def pick_model(
         self, model_id: str, request: CompletionRequest, node: str, now: float
@@ -327,33 +326,14 @@ class RoutedPool:
         active = [m for m in self._roster.members.values() if m.standby is None]
         self._lanes.remake(self.rotation_policy.selection, active)
 
-    def _affordable(
-        self,
-        strategy: SelectionStrategy,
-        request: CompletionRequest,
-        avoid: Collection[str],
-        tried: Collection[str],
-        now: float,
-    ) -> tuple[Member, Reservation] | None:
-        """Find a member whose limits have enough left; those to avoid are asked last."""
-        short: dict[str, None] = {}
-        for passed_over in (avoid, tried) if avoid is not tried else (tried,):
-            while True:
-                without = {**dict.fromkeys(passed_over), **short} if short else passed_over
-                member = strategy.choose(request, without, now)
-                if member is None:
-                    break
-                reserved = self._till.reserve(member, request, now)
-                if reserved is not None:
-                    return member, reserved
-                short[member.model.id] = None
-                if len(short) == _MOST_REFUSALS:
-                    # Rather ask all of them once than each in turn, and again for each before it.
-                    members = self._roster.members.values()
-                    short |= self._till.too_small_for(members, request, now)
-                # It may have come back by hand, or by a trial, though nothing is left.
-                self.rationing.hold(member, now)
-        return None
+    def _try_first(self, request: CompletionRequest, node: str, now: float) -> Lease | None:
+        """Put a member on trial in a fresh call, unless one that is preferred more can serve."""
+        due: Iterable[Member] = self._roster.due(now, node)
+        if request.prefers:
+            avoid = self._roster.avoiding((), now)
+            serving = self._lanes.lane(node, request).choose(request, avoid, now)
+            due = preferred(due, request.prefers, serving)
+        return self._try_one(due, request, node, (), now)
 
     def _try_one(
         self,

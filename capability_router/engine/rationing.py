@@ -1,19 +1,24 @@
-"""What limits do to the members of one pool: who rests for them, and who returns.
+"""What limits do to the members of one pool: who serves within them, who rests, and who returns.
 
-Knows no request: what one takes of them is for ``till``.
+What a request takes of them is for ``till``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from capability_router.engine.ledger import Reservation
 from capability_router.engine.limits import Meter
 from capability_router.engine.member import Member, Order
+from capability_router.engine.request import CompletionRequest
 from capability_router.engine.roster import Roster
+from capability_router.engine.selection import SelectionStrategy
 from capability_router.engine.till import Till
 from capability_router.engine.timing import World
 
 __all__ = ["Rationing"]
+
+_MOST_REFUSALS = 8
 
 
 class Rationing:
@@ -29,6 +34,42 @@ class Rationing:
         self._roster = roster
         self._till = till
         self._clock = world.clock
+
+    def affordable(
+        self,
+        strategy: SelectionStrategy,
+        request: CompletionRequest,
+        avoid: Collection[str],
+        tried: Collection[str],
+        now: float,
+    ) -> tuple[Member, Reservation] | None:
+        """Find a member whose limits have enough left, and take what the request needs of them.
+
+        Args:
+            strategy: Chooses among the active members.
+            request: What is asked for.
+            avoid: Ids of models that are asked last, those tried among them.
+            tried: Ids of models that failed in this call before.
+            now: Monotonic seconds.
+        """
+        short: dict[str, None] = {}
+        for passed_over in (avoid, tried) if avoid is not tried else (tried,):
+            while True:
+                without = {**dict.fromkeys(passed_over), **short} if short else passed_over
+                member = strategy.choose(request, without, now)
+                if member is None:
+                    break
+                reserved = self._till.reserve(member, request, now)
+                if reserved is not None:
+                    return member, reserved
+                short[member.model.id] = None
+                if len(short) == _MOST_REFUSALS:
+                    # Rather ask all of them once than each in turn, and again for each before it.
+                    members = self._roster.members.values()
+                    short |= self._till.too_small_for(members, request, now)
+                # It may have come back by hand, or by a trial, though nothing is left.
+                self.hold(member, now)
+        return None
 
     def spent(self, meter: Meter, now: float) -> None:
         """Note that a limit is used up: whoever draws on it rests until it resets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from capability_router.engine.feature import features_of
@@ -25,8 +26,17 @@ class CompletionRequest:
             shorter one than the pool's is not held against a model that does not make it.
         session: What belongs together, for instance a conversation: the strategy
             ``session-sticky`` keeps it with one model. None for nothing.
+        prefers: Ids of providers to ask first, best first; each is named once. In every pool
+            their models go before all others, where one can serve; among the models of one
+            provider, and among the others, the pool's strategy chooses. A provider that is not
+            known has no model to prefer, so it is passed over: a preference fails no request.
+        model: The only model that may serve: its id, or the name that its provider calls it by,
+            which several may share; None for any.
+        vector_space: The only ``Model.embedding_space`` that may serve, for vectors that have to
+            be compared with others; None for any.
 
     Raises:
+        TypeError: If ``prefers`` is one text instead of a list of them.
         ValueError: If a required feature does not exist, or a number of tokens is negative.
     """
 
@@ -38,10 +48,15 @@ class CompletionRequest:
     deadline_s: float | None = None
     timeout_s: float | None = None
     session: str | None = None
+    prefers: tuple[str, ...] = ()
+    vector_space: str | None = None
+    model: str | None = None
 
     def __post_init__(self) -> None:
         if self.requires:
             object.__setattr__(self, "requires", features_of(self.requires))
+        if self.prefers:
+            object.__setattr__(self, "prefers", _each_once(self.prefers))
         if self.input_tokens < 0 or self.output_tokens < 0:
             raise ValueError(
                 f"input_tokens {self.input_tokens} and output_tokens {self.output_tokens}"
@@ -52,3 +67,9 @@ class CompletionRequest:
     def tokens(self) -> int:
         """Tokens that must fit into the context window."""
         return self.input_tokens + self.output_tokens
+
+
+def _each_once(prefers: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(prefers, str):
+        raise TypeError(f"prefers {prefers!r} must be a list of provider ids: [{prefers!r}]")
+    return tuple(dict.fromkeys(prefers))

@@ -15,6 +15,7 @@ from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Provider
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.reason import Reason
+from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.state import ModelState
 from capability_router.engine.topology import placed
@@ -66,6 +67,21 @@ class Router(LeaseDesk):
             UnknownModelError: If it is not registered.
         """
         return self._topology.states[self.model(model_id).id]
+
+    def candidates(self, request: CompletionRequest) -> list[Model]:
+        """Return the models that may serve a request by what they are, whatever their standing.
+
+        Those of related nodes, which stand in where a pool allows it, are not among them.
+
+        Raises:
+            UnknownCapabilityError: If the tree has no such node.
+            UnknownPoolError: If the request names a pool that does not exist.
+        """
+        with self._guard:
+            node, pools = self._route(request)
+            models = [model for p in pools for model in p.inquiry.candidates(request, node)]
+        self._publish()
+        return list({model.id: model for model in models}.values())
 
     def register(self, model: Model) -> Model:
         """Take a model in; it joins every pool at or above its leaves at once.

@@ -81,7 +81,8 @@ def declared_model(deployment: Mapping[str, Any]) -> Model | None:
     """Return the model that a deployment declares by ``model_info["capabilities"]``, if it does.
 
     Its id is the deployment's, and its provider ``model_info["provider"]`` or the vendor that
-    ``litellm_params["model"]`` begins with.
+    ``litellm_params["model"]`` begins with. ``features``, ``vector_space`` and ``dimensions`` are
+    read as well.
     """
     info = deployment["model_info"]
     if not info.get("capabilities"):
@@ -94,4 +95,6 @@ def declared_model(deployment: Mapping[str, Any]) -> Model | None:
         provider=str(info.get("provider") or name.partition("/")[0]),
         name=name,
         features=None if features is None else frozenset(features),
+        vector_space=info.get("vector_space"),
+        dimensions=info.get("dimensions"),
     )

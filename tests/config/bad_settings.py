@@ -162,6 +162,25 @@ SETTINGS = {
     "negative window": Bad(
         model("capabilities: [ocr], context_window: §-1"), f"{M}.context_window", ("above 0", "-1")
     ),
+    "vectors of no length": Bad(
+        model("capabilities: [ocr], dimensions: §0"), f"{M}.dimensions", ("above 0", "0")
+    ),
+    "length of vectors as text": Bad(
+        model("capabilities: [ocr], dimensions: §many"),
+        f"{M}.dimensions",
+        ("a whole number", "'many'"),
+    ),
+    "vector space without a name": Bad(
+        model('capabilities: [ocr], vector_space: §""'), f"{M}.vector_space", ("is empty",)
+    ),
+    "vector space from the environment": Bad(
+        model('capabilities: [ocr], vector_space: §"${env:SET}"'),
+        f"{M}.vector_space",
+        ("must not come from the environment",),
+    ),
+    "vector space as a list": Bad(
+        model("capabilities: [ocr], vector_space: §[a]"), f"{M}.vector_space", ("text", "a list")
+    ),
     "negative price": Bad(
         model("capabilities: [ocr], price: {input: §-1, output: 0}"),
         f"{M}.price.input",

@@ -29,6 +29,8 @@ models:
     limits: {tokens: [6000/minute, 100/90s]}
     quota: {requests: 1000/day, resets: "00:00 America/Los_Angeles"}
     deprecated_on: 2026-12-31
+    vector_space: small
+    dimensions: 384
 tree:
   compliance: [pii-detection]
   generation: {text-generation: [haiku]}

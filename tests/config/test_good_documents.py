@@ -42,6 +42,8 @@ models:
     context_window: 2048
     price: {input: 0, output: 0.5}
     deprecated_on: 2026-12-31
+    vector_space: Small
+    dimensions: 384
   groq/meta-llama/llama-3.1-8b: {capabilities: [haiku]}
 tree:
   compliance: [pii-detection]
@@ -136,6 +138,8 @@ def test_models_stand_at_full_paths(plan: Blueprint) -> None:
             context_window=2048,
             price=Price(0.0, 0.5),
             deprecated_at=datetime(2026, 12, 31, tzinfo=UTC).timestamp(),
+            vector_space="Small",
+            dimensions=384,
         ),
         Model("groq/meta-llama/llama-3.1-8b", ("generation.text-generation.haiku",)),
     )

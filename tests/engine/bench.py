@@ -4,7 +4,7 @@ Everything is named by numbers and plain words, so that the same steps can be ta
 """
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from capability_router.engine.call import Call, Stop, Try, Wait
@@ -27,10 +27,10 @@ from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.tree import CapabilityTree
 from capability_router.testing.clock import ManualClock
 from tests.engine.building import Rig, ids
-from tests.engine.mirrors import Mirror, Quota
+from tests.engine.mirrors import Mirror, Quota, preferred_to, ready
 
 SMALL_TREE: TreeMapping = {"gen": {"text": ["chat", "code"], "image": ["draw"]}, "rank": ["rerank"]}
-
+SPACES = ("even", "odd")
 
 START = ManualClock().wall()
 
@@ -44,7 +44,6 @@ class Running:
     """A call in progress."""
 
     call: Call
-    node: str
     deadline: float
 
 
@@ -93,6 +92,7 @@ class Bench:
                 capabilities,
                 limits=self.model_limits,
                 deprecated_at=START + 9000.0 if number == 7 else None,
+                vector_space=SPACES[number % 2],
             )
         )
 
@@ -132,18 +132,17 @@ class Bench:
     def recover(self, number: int) -> None:
         self.router.recover(self._model(number))
 
-    def select(self, place: int) -> None:
-        node = self._node(place)
-        self._meet(node)
-        self._catch_up(node)
+    def select(self, place: int, prefers: str, space: str | None) -> None:
+        request = self._request(place, prefers, space)
+        able = self._able(request, set())
         try:
-            lease = self.router.select(CompletionRequest(node))
+            lease = self.router.select(request)
         except NoAvailableModelError as nobody:
             self.log.append(str(nobody))
             self._replay()
-            assert self._eligible(node, set()) == set()
+            assert self._eligible(request, set()) == set()
         else:
-            self._open(lease)
+            self._open(lease, able)
 
     @property
     def has_free_leases(self) -> bool:
@@ -180,14 +179,14 @@ class Bench:
         else:
             assert self._health() == before
 
-    def start(self, place: int, deadline_s: float | None) -> None:
+    def start(
+        self, place: int, prefers: str, space: str | None, deadline_s: float | None = None
+    ) -> None:
         """Begin a call that other steps may come between."""
-        node = self._node(place)
-        self._meet(node)
-        call = self.router.plan(CompletionRequest(node, deadline_s=deadline_s))
+        request = replace(self._request(place, prefers, space), deadline_s=deadline_s)
         seconds = self.retry.deadline_s if deadline_s is None else deadline_s
         deadline = self.rig.clock.now() + (inf if seconds is None else seconds)
-        self.calls.append(Running(call, node, deadline))
+        self.calls.append(Running(self.router.plan(request), deadline))
 
     def proceed(self, number: int, kind: FailureKind | None, took_s: float) -> None:
         """Take one step of a call: end its attempt, or ask for the next."""
@@ -205,9 +204,11 @@ class Bench:
         else:
             running.call.failed(Failure(kind))
 
-    def run(self, place: int, script: list[FailureKind | None]) -> None:
+    def run(
+        self, place: int, prefers: str, space: str | None, script: list[FailureKind | None]
+    ) -> None:
         """Run a whole call; where the script ends, models answer."""
-        self.start(place, None)
+        self.start(place, prefers, space)
         running = self.calls[-1]
         outcomes = iter(script)
         while running in self.calls:
@@ -265,9 +266,10 @@ class Bench:
             and model.provider not in self.excluded.get(pool.name, [])
         }
 
-    def _eligible(self, node: str, tried: set[str]) -> set[str]:
-        """Return who could serve a node now, by what the events have told."""
-        now, serving = self.rig.clock.now(), self._serving(node)
+    def _eligible(self, request: CompletionRequest, tried: set[str]) -> set[str]:
+        """Return who could serve a request now, by what the events have told."""
+        node, now = request.capability, self.rig.clock.now()
+        serving = self._serving(node)
         serving = [each for each in serving if (self.mirrors[each].closed_until or now) <= now]
         standby = [item for name in serving for item in self.mirrors[name].standby.items()]
         due = {each for each, it in standby if it.until <= now and not it.on_trial}
@@ -276,8 +278,17 @@ class Bench:
             model.id
             for model in self.router.models
             if any(under(path, node) for path in model.capabilities)
+            and request.vector_space in (None, model.vector_space)
         }
         return (able & here) - tried
+
+    def _able(self, request: CompletionRequest, tried: set[str]) -> dict[str, set[str]]:
+        """Let the pools of a request do what the clock demands; return which models are ready."""
+        now, serving = self.rig.clock.now(), self._serving(request.capability)
+        for name in serving:
+            self.pools[name].get_state()
+        self._replay()
+        return {name: ready(self.pools[name], request, tried, now) for name in serving}
 
     def _serving(self, node: str) -> list[str]:
         declared = [pool.name for pool in self.router.pools if under(node, pool.hierarchy_node)]
@@ -286,12 +297,12 @@ class Bench:
     def _ask(self, running: Running) -> None:
         call, now = running.call, self.rig.clock.now()
         tried = {attempt.model for attempt in call.attempts}
-        self._catch_up(running.node)
-        eligible = self._eligible(running.node, tried)
+        request, able = call.request, self._able(call.request, tried)
+        eligible = self._eligible(request, tried)
         step = call.next()
         self._replay()
         # Who was found to have nothing left of a limit was not eligible after all.
-        eligible &= self._eligible(running.node, tried)
+        eligible &= self._eligible(request, tried)
         match step:
             case Try():
                 assert now < running.deadline
@@ -300,10 +311,10 @@ class Bench:
                 first = self.retry.scope is RepeatScope.FIRST
                 repeated = first and bool(tried) and step.model.id == call.attempts[-1].model
                 assert step.model.id not in tried or not eligible or repeated
-                self._open(step.lease)
+                self._open(step.lease, {} if repeated else able)
             case Wait():
                 first = self.retry.scope is RepeatScope.FIRST
-                assert not eligible or first, self._told(running.node, eligible)
+                assert not eligible or first, self._told(request, eligible)
                 self.rig.clock.advance(step.seconds)
                 self.log.append(f"wait {step.seconds}")
             case Stop():
@@ -314,13 +325,13 @@ class Bench:
                     if isinstance(step.error, AllModelsFailedError)
                     else isinstance(step.error, NoAvailableModelError)
                 )
-                assert not (nobody_left and eligible), self._told(running.node, eligible)
+                assert not (nobody_left and eligible), self._told(request, eligible)
 
     # Small matters.
 
-    def _told(self, node: str, models: set[str]) -> str:
+    def _told(self, request: CompletionRequest, models: set[str]) -> str:
         """What the pools of a node say of models that should have served."""
-        request = CompletionRequest(node)
+        node = request.capability
         reasons = {name: self.pools[name].reasons(request, node) for name in self._serving(node)}
         standby = {name: self.pools[name].get_standby() for name in reasons}
         forecasts = {name: list(map(str, self.pools[name].forecast())) for name in reasons}
@@ -333,7 +344,10 @@ class Bench:
         for pool in self.router._topology.every_pool():
             pool.forecast()
 
-    def _open(self, lease: Lease) -> None:
+    def _open(self, lease: Lease, able: dict[str, set[str]]) -> None:
+        better = preferred_to(lease, able.get(lease.pool.name, set()))
+        assert not better, f"{better} before {lease} for {lease.request}"
+        assert lease.request.vector_space in (None, lease.model.vector_space)
         self.leases.append(lease)
         now, wall = self.rig.clock.now(), self.rig.clock.wall()
         provider = lease.model.provider
@@ -345,16 +359,12 @@ class Bench:
             self.quotas.setdefault((name, limit), Quota(limit)).admit(lease, now, wall)
         self.log.append(f"{lease.pool.name} {lease.model.id} {lease.probe} {lease.panic}")
 
-    def _meet(self, node: str) -> None:
-        """Remember the pool of a node, which may be made by asking for it."""
+    def _request(self, place: int, prefers: str, space: str | None) -> CompletionRequest:
+        """Make a request, and remember the pool of its node, which may be made by asking for it."""
+        node = self._node(place)
         pool = self.router.pool(node)
         self.pools[pool.name] = pool
-
-    def _catch_up(self, node: str) -> None:
-        """Let the pools of a node do what the clock demands, and take note of it."""
-        for name in self._serving(node):
-            self.pools[name].get_state()
-        self._replay()
+        return CompletionRequest(node, prefers=tuple(prefers), vector_space=space)
 
     def _replay(self) -> None:
         for event in self.rig.events[self._replayed :]:

@@ -6,7 +6,9 @@ from math import inf
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.lease import Lease, LeaseEnd
 from capability_router.engine.limits import Limit
+from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.reason import ERRORS
+from capability_router.engine.request import CompletionRequest
 
 LONGEST_S = 121.0
 """A minute's cooldown with its jitter, or the longest time that a failure states here."""
@@ -114,3 +116,19 @@ class Quota:
         else:
             since = now - self._limit.window_s
             assert sum(at > since for at, _, _ in held) <= self._limit.amount
+
+
+def ready(
+    pool: CapabilityPool, request: CompletionRequest, tried: set[str], now: float
+) -> set[str]:
+    """Return the active models of a pool that could serve a request, and need not be spared."""
+    serving = pool._roster.members.values()
+    here = {member.model.id for member in serving if request.capability in member.places}
+    barred = {*pool.reasons(request, request.capability, tried), *pool._roster.avoiding((), now)}
+    return here - barred
+
+
+def preferred_to(lease: Lease, others: set[str]) -> set[str]:
+    """Return the models that a request prefers, by their provider, to the one that it got."""
+    prefers = [*lease.request.prefers, lease.model.provider]
+    return {each for each in others if each[0] in prefers[: prefers.index(lease.model.provider)]}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from capability_router.engine.errors import NoAvailableModelError
 from capability_router.engine.lanes import Lanes
 from capability_router.engine.member import Member
+from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.selection import InOrder, Priority, RoundRobin
@@ -98,6 +99,35 @@ def test_lanes_agree_with_looking_at_every_model(
         else:
             rig.router.register(each)
             present[each.id] = max(present.values(), default=0) + 1
+
+
+def test_request_for_a_vector_space_is_served_by_models_of_that_space_only() -> None:
+    rig = Rig("a/e5", "b/bge-m3", "c/BAAI/bge-m3", model("d/bge-m3", CODE))
+    request = CompletionRequest(CHAT, vector_space="bge-m3")
+    assert rig.router.select(request).model.id == "b/bge-m3"
+    assert rig.router.select(request, ["b/bge-m3"]).model.id == "c/BAAI/bge-m3"
+    with pytest.raises(NoAvailableModelError, match=r"a/e5: embeds into 'e5', not 'bge-m3'"):
+        rig.router.select(request, ["b/bge-m3", "c/BAAI/bge-m3"])
+    assert rig.serve() == "a/e5"
+
+
+def test_model_that_is_registered_again_with_another_space_serves_that_one() -> None:
+    rig = Rig("a/e5")
+    request = CompletionRequest(CHAT, vector_space="e5")
+    assert rig.router.select(request).model.id == "a/e5"
+    rig.router.unregister("a/e5")
+    rig.router.register(Model("a/e5", (CHAT,), vector_space="mine"))
+    with pytest.raises(NoAvailableModelError, match="embeds into 'mine', not 'e5'"):
+        rig.router.select(request)
+
+
+def test_trial_is_no_reason_to_leave_a_vector_space() -> None:
+    rig = Rig("a/e5", "b/bge-m3")
+    rig.router.deactivate("a/e5", "rate_limited")
+    rig.clock.advance(60.0)
+    request = CompletionRequest(CHAT, vector_space="bge-m3")
+    assert rig.router.select(request).model.id == "b/bge-m3"
+    assert rig.select().probe
 
 
 def test_new_context_window_leaves_the_orders_of_others_as_they_are() -> None:

@@ -69,6 +69,33 @@ def test_window_must_hold_prompt_and_answer_together(
     assert Model("a/x", ("ocr",), context_window=window).lacks(request) == lack
 
 
+@pytest.mark.parametrize(
+    ("made", "space"),
+    [
+        (Model("openai/text-embedding-3-small", ("ocr",)), "text-embedding-3-small"),
+        (Model("openrouter/openai/text-embedding-3-small", ("ocr",)), "text-embedding-3-small"),
+        (Model("hosted/BAAI/bge-m3", ("ocr",)), "bge-m3"),
+        (Model("ollama/nomic-embed-text:v1.5", ("ocr",)), "nomic-embed-text:v1.5"),
+        (Model("azure/mine", ("ocr",), vector_space="Small"), "Small"),
+        (Model("azure/mine", ("ocr",), vector_space="Small", dimensions=256), "Small[256]"),
+        (Model("a/e5", ("ocr",), dimensions=384), "e5[384]"),
+        (Model("a/e5/", ("ocr",)), "e5/"),
+    ],
+)
+def test_vector_space_is_the_declared_one_or_the_bare_name_with_the_dimensions(
+    made: Model, space: str
+) -> None:
+    assert made.embedding_space == space
+
+
+def test_model_of_another_vector_space_does_not_serve() -> None:
+    made = Model("a/e5", ("ocr",), dimensions=384)
+    assert made.lacks(CompletionRequest("ocr")) is None
+    assert made.lacks(CompletionRequest("ocr", vector_space="e5[384]")) is None
+    other = CompletionRequest("ocr", vector_space="bge-m3")
+    assert made.lacks(other) == "embeds into 'e5[384]', not 'bge-m3'"
+
+
 def test_cost_is_per_million_tokens() -> None:
     assert Price(input=2.0, output=8.0).cost_usd(500_000, 250_000) == 3.0
     assert Usage(3, 4).total_tokens == 7

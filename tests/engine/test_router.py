@@ -1,5 +1,7 @@
 """From a request to a lease, and from an outcome to every pool it concerns."""
 
+from dataclasses import replace
+
 import pytest
 
 from capability_router.engine.errors import (
@@ -312,3 +314,21 @@ def test_same_pool_is_handed_the_next_model_in_one_call_with_a_rotation_event() 
     assert rig.told(EventType.MODEL_ROTATED) == [(EventType.MODEL_ROTATED, "b/y")]
     assert rig.events[-1].details == {"tried": ["a/x"]}
     assert rig.router.pool("chat-completion").get_state().total_requests == 2
+
+
+def test_candidates_are_all_that_may_serve_by_what_they_are() -> None:
+    away = replace(model("c/1"), context_window=10)
+    rig = Rig("a/1", "b/1", away, model("d/1", CODE), model("e/1", CHAT, CODE))
+    rig.router.deactivate("a/1")
+    request = CompletionRequest(CHAT)
+    assert ids(rig.router.candidates(request)) == ["a/1", "b/1", "c/1", "e/1"]
+    assert ids(rig.router.candidates(replace(request, input_tokens=20))) == ["a/1", "b/1", "e/1"]
+    assert len(rig.router.candidates(CompletionRequest(TEXT))) == 5
+
+
+def test_candidates_are_those_of_the_pool_that_is_named() -> None:
+    rig = Rig("a/1", "b/1")
+    rig.router.add_pool("one", CHAT, preferences=PoolPreferences(excluded_providers=["a"]))
+    assert ids(rig.router.candidates(CompletionRequest(CHAT, pool="one"))) == ["b/1"]
+    with pytest.raises(UnknownPoolError):
+        rig.router.candidates(CompletionRequest(CHAT, pool="two"))

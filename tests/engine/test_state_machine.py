@@ -20,7 +20,7 @@ from capability_router.engine.outcome import FailureKind
 from capability_router.engine.retry import Backoff, RepeatScope, RetryBudget, RetryPolicy
 from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.selection import StrategyFactory
-from tests.engine.bench import Bench
+from tests.engine.bench import SPACES, Bench
 from tests.engine.building import Daily
 
 numbers = st.integers(0, 15)
@@ -69,6 +69,8 @@ limits = st.builds(
     st.integers(1, 6),
     st.sampled_from([None, 10.0, 600.0]),
 )
+preferences = st.sampled_from(["", "", "a", "ba", "zdc"])
+spaces = st.sampled_from([None, None, *SPACES])
 some_limits = st.lists(limits, max_size=2).map(tuple)
 
 
@@ -121,9 +123,9 @@ class RouterUnderARandomHand(RuleBasedStateMachine):
     def has_calls(self) -> bool:
         return bool(self.twins[0].calls)
 
-    @rule(place=numbers)
-    def select(self, place: int) -> None:
-        self.both("select", place)
+    @rule(place=numbers, prefers=preferences, space=spaces)
+    def select(self, place: int, prefers: str, space: str | None) -> None:
+        self.both("select", place, prefers, space)
 
     @precondition(has_leases)
     @rule(number=numbers, kind=outcomes, stated_s=stated)
@@ -175,18 +177,27 @@ class RouterUnderARandomHand(RuleBasedStateMachine):
     def set_wall(self, seconds: float) -> None:
         self.both("set_wall", seconds)
 
-    @rule(place=numbers, deadline_s=st.sampled_from([None, None, 1.0, 100.0]))
-    def start_call(self, place: int, deadline_s: float | None) -> None:
-        self.both("start", place, deadline_s)
+    @rule(
+        place=numbers,
+        prefers=preferences,
+        space=spaces,
+        deadline_s=st.sampled_from([None, None, 1.0, 100.0]),
+    )
+    def start_call(
+        self, place: int, prefers: str, space: str | None, deadline_s: float | None
+    ) -> None:
+        self.both("start", place, prefers, space, deadline_s)
 
     @precondition(has_calls)
     @rule(number=numbers, kind=outcomes, took_s=st.sampled_from([0.0, 0.0, 0.5, 30.0]))
     def proceed(self, number: int, kind: FailureKind | None, took_s: float) -> None:
         self.both("proceed", number, kind, took_s)
 
-    @rule(place=numbers, script=st.lists(failures, max_size=8))
-    def run(self, place: int, script: list[FailureKind | None]) -> None:
-        self.both("run", place, script)
+    @rule(place=numbers, prefers=preferences, space=spaces, script=st.lists(failures, max_size=8))
+    def run(
+        self, place: int, prefers: str, space: str | None, script: list[FailureKind | None]
+    ) -> None:
+        self.both("run", place, prefers, space, script)
 
     @invariant()
     def everything_holds(self) -> None:
