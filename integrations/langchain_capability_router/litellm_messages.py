@@ -6,8 +6,8 @@ why they are read by name with a default.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import (
@@ -18,29 +18,57 @@ from langchain_core.messages import (
     ToolCall,
     ToolCallChunk,
     convert_to_openai_messages,
+    is_data_content_block,
 )
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.block_translators.openai import convert_to_openai_data_block
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, parse_tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from capability_router.engine.errors import IncompleteAnswerError
+from langchain_capability_router.blocks import portable
+from langchain_capability_router.histories import acceptable, spoken
 
 __all__ = ["chunk_of", "openai_messages", "openai_tool_choice", "result_of"]
 
 # LiteLLM answers in OpenAI's format whoever the vendor is: with the vendor's name here, LangChain
 # would look for that vendor's own content blocks.
-_PROVIDER = {"model_provider": "litellm"}
+_MAKER = "litellm"
+_PROVIDER = {"model_provider": _MAKER}
+
+# LiteLLM's names of what is counted apart, and LangChain's.
+_INPUT = {
+    "audio_tokens": "audio",
+    "cache_creation_tokens": "cache_creation",
+    "cached_tokens": "cache_read",
+}
+_OUTPUT = {"audio_tokens": "audio", "reasoning_tokens": "reasoning"}
+
+_THOUGHT = ("reasoning_content", "thinking_blocks")
 
 
-def openai_messages(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
-    """Return a conversation in OpenAI's format.
+def openai_messages(
+    messages: Sequence[BaseMessage], *, vendor: str = "", model_id: str | None = None
+) -> list[dict[str, Any]]:
+    """Return a conversation in OpenAI's format, as LiteLLM takes it.
 
-    Answers go out as text and tool calls alone: what one vendor put around them, such as its
-    signed reasoning, is refused by the next.
+    Answers go out as text and tool calls: what one vendor put around them is refused by the next.
+    Only Claude's signed thinking is kept, for the model that thought it; without it Claude refuses
+    to go on from its own tool calls. Pictures, documents and media may be written in the formats of
+    LangChain, OpenAI, Anthropic or Google. Anthropic's ``cache_control`` stays: LiteLLM puts it
+    into each vendor's words, or drops it.
+
+    Args:
+        messages: The conversation; it is not changed.
+        vendor: Whose API is spoken, as LiteLLM names it.
+        model_id: Id of the model that is asked, see ``acceptable``.
     """
-    plain = [_plain(message) if isinstance(message, AIMessage) else message for message in messages]
-    return convert_to_openai_messages(plain)
+    taken = acceptable(messages, maker=_MAKER, model_id=model_id)
+    if vendor == "openai":
+        # LiteLLM drops cache marks for OpenAI itself, and sends them to whoever is compatible.
+        taken = [portable(message, vendor) for message in taken]
+    return [_sent(message) for message in taken]
 
 
 def openai_tool_choice(choice: object) -> object:
@@ -82,7 +110,7 @@ def chunk_of(chunk: Any) -> ChatGenerationChunk:
     finish_reason = getattr(choice, "finish_reason", None)
     message = AIMessageChunk(
         content=getattr(delta, "content", None) or "",
-        additional_kwargs=_told(delta, "reasoning_content"),
+        additional_kwargs=_told(delta, *_THOUGHT),
         response_metadata=dict(_PROVIDER),
         tool_call_chunks=[_call_chunk(raw) for raw in getattr(delta, "tool_calls", None) or ()],
         usage_metadata=_usage(getattr(chunk, "usage", None)),
@@ -91,15 +119,79 @@ def chunk_of(chunk: Any) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=message, generation_info=info)
 
 
-def _plain(message: AIMessage) -> AIMessage:
-    return AIMessage(content=str(message.text), tool_calls=message.tool_calls, name=message.name)
+def _sent(message: BaseMessage) -> dict[str, Any]:
+    if isinstance(message, AIMessage):
+        return _sent_answer(message)
+    if isinstance(message.content, str) or all(_is_plain(block) for block in message.content):
+        return convert_to_openai_messages(message)
+    sent = convert_to_openai_messages(message.model_copy(update={"content": ""}))
+    return {**sent, "content": [_sent_block(block) for block in message.content]}
+
+
+def _sent_answer(message: AIMessage) -> dict[str, Any]:
+    plain = AIMessage(spoken(message), tool_calls=message.tool_calls, name=message.name)
+    sent = convert_to_openai_messages(plain)
+    thinking = _signed(message.additional_kwargs.get("thinking_blocks") or ())
+    return {**sent, "thinking_blocks": thinking} if thinking else sent
+
+
+def _signed(pieces: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join the thinking that came in the pieces of a stream; what bears no signature is no use."""
+    blocks: list[dict[str, Any]] = []
+    thinking = ""
+    for piece in pieces:
+        if piece.get("type") == "redacted_thinking":
+            blocks.append(piece)
+            continue
+        thinking += piece.get("thinking") or ""
+        if piece.get("signature"):
+            told = {"thinking": thinking, "signature": piece["signature"]}
+            blocks.append({"type": "thinking", **told})
+            thinking = ""
+    return blocks
+
+
+def _is_plain(block: str | dict[str, Any]) -> bool:
+    return isinstance(block, str) or (block.get("type") == "text" and "cache_control" not in block)
+
+
+def _sent_block(block: str | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(block, str):
+        return {"type": "text", "text": block}
+    told = _in_openais_words(block)
+    mark = block.get("cache_control")
+    return {**told, "cache_control": mark} if mark else told
+
+
+def _in_openais_words(block: dict[str, Any]) -> dict[str, Any]:
+    match block:
+        case {"type": "text" | "text-plain", "text": str() as text}:
+            return {"type": "text", "text": text}
+        case {"type": "file" | "video", "url": str() as url} if is_data_content_block(block):
+            return {"type": "file", "file": {"file_id": url, **_format(block)}}
+        case {"type": "file" | "video", "base64": str() as data, "mime_type": str() as mime_type}:
+            file = {"file_data": f"data:{mime_type};base64,{data}", "filename": _filename(block)}
+            return {"type": "file", "file": file}
+        case {"type": "image" | "file" | "audio"} if is_data_content_block(block):
+            return convert_to_openai_data_block(block)
+        case _:
+            return block
+
+
+def _format(block: dict[str, Any]) -> dict[str, Any]:
+    return {"format": block["mime_type"]} if "mime_type" in block else {}
+
+
+def _filename(block: dict[str, Any]) -> str:
+    extras: dict[str, Any] = block.get("extras") or {}
+    return block.get("filename") or extras.get("filename") or "document"
 
 
 def _message(raw: Any, usage: UsageMetadata | None, metadata: dict[str, Any]) -> AIMessage:
     calls, invalid = _calls(getattr(raw, "tool_calls", None) or ())
     return AIMessage(
         content=getattr(raw, "content", None) or "",
-        additional_kwargs=_told(raw, "reasoning_content", "refusal"),
+        additional_kwargs=_told(raw, *_THOUGHT, "refusal"),
         response_metadata=dict(metadata),
         tool_calls=calls,
         invalid_tool_calls=invalid,
@@ -136,17 +228,17 @@ def _usage(raw: Any) -> UsageMetadata | None:
         return None
     taken, made = given[0] or 0, given[1] or 0
     usage = UsageMetadata(input_tokens=taken, output_tokens=made, total_tokens=taken + made)
-    read = _detail(raw, "prompt_tokens_details", "cached_tokens")
-    if read:
-        usage["input_token_details"] = InputTokenDetails(cache_read=read)
-    thought = _detail(raw, "completion_tokens_details", "reasoning_tokens")
-    if thought:
-        usage["output_token_details"] = OutputTokenDetails(reasoning=thought)
+    if read := _details(getattr(raw, "prompt_tokens_details", None), _INPUT):
+        usage["input_token_details"] = cast("InputTokenDetails", read)
+    if written := _details(getattr(raw, "completion_tokens_details", None), _OUTPUT):
+        usage["output_token_details"] = cast("OutputTokenDetails", written)
     return usage
 
 
-def _detail(raw: Any, group: str, name: str) -> int:
-    return getattr(getattr(raw, group, None), name, None) or 0
+def _details(raw: Any, names: Mapping[str, str]) -> dict[str, int]:
+    """Return what was counted apart, none included; what was not counted is left out."""
+    found = {name: getattr(raw, told, None) for told, name in names.items()}
+    return {name: count for name, count in found.items() if count is not None}
 
 
 def _told(raw: Any, *names: str) -> dict[str, Any]:
