@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakValueDictionary
 
 from capability_router import drivers
 from capability_router.clock import SystemClock, WaitingClock
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["CapabilityRouter"]
 
 T = TypeVar("T")
+
+_by_path: WeakValueDictionary[Path, CapabilityRouter] = WeakValueDictionary()
+_by_path_guard = RLock()
 
 
 class _AnyAnswer:
@@ -99,7 +103,7 @@ class CapabilityRouter(Router):
             guard=RLock(),
             lease_ttl_s=lease_ttl_s,
         )
-        self._path: str | PathLike[str] | None = None
+        self._path: Path | None = None
         self._decisions: deque[Decision] = deque(maxlen=1000)
         for connector in observability:
             self.emitter.subscribe(connector.record)
@@ -118,8 +122,46 @@ class CapabilityRouter(Router):
         blueprint = load(path)
         router = cls(blueprint.tree)
         router.configure(blueprint)
-        router._path = Path(path).absolute()
+        router._found_at(Path(path).absolute())
         return router
+
+    @classmethod
+    def shared(cls, path: str | PathLike[str]) -> CapabilityRouter:
+        """Return the router of this process for a YAML file, which is built by the first to ask.
+
+        Two routers of one file would each have to find out anew who is down, and would each
+        count on the whole of a quota. It lives as long as somebody holds it.
+
+        Raises:
+            ConfigurationError: As ``from_yaml``.
+        """
+        with _by_path_guard:
+            return _by_path.get(Path(path).absolute()) or cls.from_yaml(path)
+
+    @property
+    def path(self) -> Path | None:
+        """The YAML file that was read last, as an absolute path; None if there was none."""
+        return self._path
+
+    def __copy__(self) -> CapabilityRouter:
+        return self
+
+    def __deepcopy__(self, memo: object) -> CapabilityRouter:
+        # What holds a router may be copied; a second opinion on the same providers helps nobody.
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[Path], CapabilityRouter], tuple[Path]]:
+        if self._path is None:
+            raise TypeError(
+                "a router that was built by code is not pickled: build it with from_yaml, and its"
+                " file is read again elsewhere"
+            )
+        return CapabilityRouter.shared, (self._path,)
+
+    def _found_at(self, path: Path) -> None:
+        self._path = path
+        with _by_path_guard:
+            _by_path.setdefault(path, self)
 
     def reload(self, path: str | PathLike[str] | None = None) -> None:
         """Read the configuration again and become what it says now, in one step.
@@ -140,7 +182,7 @@ class CapabilityRouter(Router):
         if path is None:
             raise ValueError("this router was not made from a file: pass the path of one")
         self.configure(load(path))
-        self._path = Path(path).absolute()
+        self._found_at(Path(path).absolute())
 
     def start_probing(
         self,

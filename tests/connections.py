@@ -5,7 +5,9 @@ later test as a leak.
 """
 
 import asyncio
+import gc
 import sys
+import warnings
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -50,6 +52,22 @@ def _litellm_clients() -> list[Any]:
     cached = [client._client for client in cache.cache_dict.values() if hasattr(client, "_client")]
     cache.flush_cache()
     return cached
+
+
+async def close_now() -> None:
+    """Close every connection while the event loop that they were used in still runs."""
+    opened = _clients.get()
+    await _close([*opened, *_litellm_clients()])
+    opened.clear()
+
+
+def forget_lost_clients() -> None:
+    """Collect what LiteLLM loses where several threads ask first: all but one of their clients.
+
+    To be called by whoever asks in threads, or a later test is blamed for the open connections.
+    """
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()
 
 
 def close_later(*clients: httpx.Client | httpx.AsyncClient) -> None:

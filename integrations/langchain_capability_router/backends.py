@@ -14,16 +14,21 @@ from typing import Any, Protocol
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import RunnableBinding
 
 from capability_router.engine.errors import IncompleteAnswerError
-from capability_router.failures import causes
 from capability_router.waiting import each_within
-from langchain_capability_router.errors import (
-    UnsupportedByModelError,
+from langchain_capability_router.histories import acceptable, maker_of
+from langchain_capability_router.loops import (
+    STALE_CONNECTIONS,
+    is_of_a_closed_loop,
+    is_the_clients_loop,
 )
+from langchain_capability_router.tools import native_options
 
-__all__ = ["ChatBackend", "LangChainBackend", "Prompt", "whole"]
+__all__ = ["OWN_NAME", "ChatBackend", "LangChainBackend", "Prompt", "whole"]
+
+OWN_NAME = "capability_router"
+"""What a chat model that is a pool calls its provider."""
 
 # Names under which chat models say why an answer ended.
 _FINISH_KEYS = ("finish_reason", "stop_reason", "done_reason", "stopReason", "status")
@@ -45,9 +50,6 @@ _ALWAYS_FINISH = frozenset(
         "xai",
     }
 )
-
-# Connections that a closed event loop left behind are met one by one.
-_STALE_CONNECTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,41 +100,49 @@ class LangChainBackend:
 
     ``invoke`` would count tokens and report runs a second time. The model's own rate limiter is
     honoured; its callbacks, its cache and its ``output_version`` are not, the router has those. A
-    sync call lasts as long as the model's own timeout lets it: nothing can interrupt it.
+    sync call lasts as long as the model's own timeout lets it: nothing can interrupt it, nor one in
+    a second event loop, for which a thread makes a sync call, see ``loops``.
 
     A stream that ends without saying why was cut, unless nothing is known of such a reason: models
     of the usual providers always give one, any other model is held to it once it has given one.
 
     Args:
         inner: The chat model. Retries of its own delay the failover; ``max_retries=0`` is best.
+        model_id: Id of the model that it calls.
     """
 
-    def __init__(self, inner: BaseChatModel) -> None:
+    def __init__(self, inner: BaseChatModel, model_id: str) -> None:
         self.inner = inner
+        self._model_id = model_id
+        self._maker = maker_of(inner)
         self._tells_ending = False
 
     def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
         """Return a complete answer; ``timeout_s`` cannot be held here."""
         del timeout_s
-        options = self._options(prompt)
+        options = native_options(self.inner, prompt.options)
         if self.inner.rate_limiter is not None:
             self.inner.rate_limiter.acquire(blocking=True)
         return self.inner._generate(  # pyright: ignore[reportPrivateUsage]  # see the class
-            list(prompt.messages), prompt.stop, **options
+            self._messages(prompt), prompt.stop, **options
         )
 
     async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
         """Return a complete answer within ``timeout_s`` seconds."""
-        options = self._options(prompt)
+        options = native_options(self.inner, prompt.options)
         if self.inner.rate_limiter is not None:
             await self.inner.rate_limiter.aacquire(blocking=True)
-        for _ in range(_STALE_CONNECTIONS):
+        call = type(self.inner) if is_the_clients_loop() else BaseChatModel
+        for left in reversed(range(STALE_CONNECTIONS)):
             try:
-                return await self._agenerate(prompt, options, timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    return await call._agenerate(  # pyright: ignore[reportPrivateUsage]  # see the class
+                        self.inner, self._messages(prompt), prompt.stop, **options
+                    )
             except Exception as error:
-                if not _of_a_closed_loop(error):
+                if not left or not is_of_a_closed_loop(error):
                     raise
-        return await self._agenerate(prompt, options, timeout_s)
+        raise AssertionError("the last round returns or raises")
 
     def stream(
         self, prompt: Prompt, timeout_s: float
@@ -141,12 +151,12 @@ class LangChainBackend:
         if not self._streams(sync=True):
             yield whole(self.generate(prompt, timeout_s))
             return
-        options = self._options(prompt)
+        options = native_options(self.inner, prompt.options)
         if self.inner.rate_limiter is not None:
             self.inner.rate_limiter.acquire(blocking=True)
         ending = _Ending(self._tells_ending)
         chunks = self.inner._stream(  # pyright: ignore[reportPrivateUsage]  # see the class
-            list(prompt.messages), prompt.stop, **options
+            self._messages(prompt), prompt.stop, **options
         )
         try:
             for chunk in chunks:
@@ -164,7 +174,7 @@ class LangChainBackend:
         if not self._streams(sync=False):
             yield whole(await self.agenerate(prompt, timeout_s))
             return
-        options = self._options(prompt)
+        options = native_options(self.inner, prompt.options)
         if self.inner.rate_limiter is not None:
             await self.inner.rate_limiter.aacquire(blocking=True)
         ending = _Ending(self._tells_ending)
@@ -176,14 +186,6 @@ class LangChainBackend:
                 chunk = await anext(chunks, None)
         self._check(ending)
 
-    async def _agenerate(
-        self, prompt: Prompt, options: dict[str, Any], timeout_s: float
-    ) -> ChatResult:
-        async with asyncio.timeout(timeout_s):
-            return await self.inner._agenerate(  # pyright: ignore[reportPrivateUsage]  # see the class
-                list(prompt.messages), prompt.stop, **options
-            )
-
     @asynccontextmanager
     async def _opened(
         self, prompt: Prompt, options: dict[str, Any], timeout_s: float
@@ -191,15 +193,16 @@ class LangChainBackend:
         tuple[ChatGenerationChunk | None, AsyncIterator[ChatGenerationChunk]], None
     ]:
         """Open a stream up to its first chunk, and close it in the end."""
-        for left in reversed(range(_STALE_CONNECTIONS)):
-            chunks = self.inner._astream(  # pyright: ignore[reportPrivateUsage]  # see the class
-                list(prompt.messages), prompt.stop, **options
+        call = type(self.inner) if is_the_clients_loop() else BaseChatModel
+        for left in reversed(range(STALE_CONNECTIONS)):
+            chunks = call._astream(  # pyright: ignore[reportPrivateUsage]  # see the class
+                self.inner, self._messages(prompt), prompt.stop, **options
             )
             try:
                 rest = each_within(timeout_s, chunks)
                 first = await anext(rest, None)
             except Exception as error:
-                if not left or not _of_a_closed_loop(error):
+                if not left or not is_of_a_closed_loop(error):
                     raise
                 continue
             try:
@@ -210,6 +213,12 @@ class LangChainBackend:
                     await chunks.aclose()
             return
 
+    def _messages(self, prompt: Prompt) -> list[BaseMessage]:
+        if self._maker == OWN_NAME:
+            # Another pool: it knows better who said what.
+            return list(prompt.messages)
+        return acceptable(prompt.messages, maker=self._maker, model_id=self._model_id)
+
     def _streams(self, *, sync: bool) -> bool:
         """Whether the model has a stream of its own for this kind of call."""
         cls, base = type(self.inner), BaseChatModel
@@ -219,26 +228,6 @@ class LangChainBackend:
         if sync or has_sync:
             return has_sync
         return cls._astream is not base._astream  # pyright: ignore[reportPrivateUsage]  # as core
-
-    def _options(self, prompt: Prompt) -> dict[str, Any]:
-        """Put the tools into the model's own format.
-
-        Raises:
-            UnsupportedByModelError: If the model takes no tools.
-        """
-        options = dict(prompt.options)
-        tools = options.pop("tools", None)
-        if not tools:
-            return options
-        names = ("tool_choice", "parallel_tool_calls")
-        steering = {name: options.pop(name) for name in names if name in options}
-        try:
-            bound = self.inner.bind_tools(tools, **steering)
-        except NotImplementedError as error:
-            raise UnsupportedByModelError(f"{type(self.inner).__name__} takes no tools") from error
-        if not isinstance(bound, RunnableBinding):
-            raise UnsupportedByModelError(f"{type(self.inner).__name__} hides its tools' format")
-        return {**bound.kwargs, **options}
 
     def _check(self, ending: _Ending) -> None:
         if ending.expected and not ending.told:
@@ -281,15 +270,3 @@ def whole(result: ChatResult) -> ChatGenerationChunk:
         usage_metadata=answered.usage_metadata,
     )
     return ChatGenerationChunk(message=chunk, generation_info=generation.generation_info)
-
-
-def _of_a_closed_loop(error: Exception) -> bool:
-    """Whether an answer cannot be read because its connection belongs to another event loop.
-
-    Clients that are cached for the whole process keep connections of an ``asyncio.run`` that is
-    over; the provider has nothing to do with it. Each such error drops one of them.
-    """
-    return any(
-        isinstance(cause, RuntimeError) and "event loop" in str(cause).lower()
-        for cause in causes(error)
-    )

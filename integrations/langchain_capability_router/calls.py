@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Generator, Mapping
 from contextlib import aclosing, closing
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,10 @@ from langchain_capability_router.litellm_backend import LiteLLMBackend
 from litellm_capability_router.host import aload_litellm, load_litellm
 
 __all__ = ["ChatCall"]
+
+# What a tracer of LangChain takes from here to the metadata of the run: it replaces the names that
+# the run began with by those of who really served. It never shows in a message.
+_FOR_TRACERS = "lc_gateway_metadata"
 
 
 class ChatCall:
@@ -97,8 +101,8 @@ class ChatCall:
     def _ask(self, step: Try) -> ChatResult:
         return self._backend(step).generate(self._prompt, step.timeout_s)
 
-    async def _aask(self, step: Try) -> ChatResult:
-        return await self._backend(step).agenerate(self._prompt, step.timeout_s)
+    def _aask(self, step: Try) -> Awaitable[ChatResult]:
+        return self._backend(step).agenerate(self._prompt, step.timeout_s)
 
     def _open(self, step: Try) -> Generator[ChatGenerationChunk, None, None]:
         return self._backend(step).stream(self._prompt, step.timeout_s)
@@ -115,17 +119,19 @@ class ChatCall:
 
     def _labelled(self, result: ChatResult) -> ChatResult:
         """Return an answer that names its model and the way to it."""
-        label = {**self._name(result.llm_output or {}), **self._way()}
-        return ChatResult(
-            generations=[_with_label(generation, label) for generation in result.generations],
-            llm_output=result.llm_output,
-        )
+        way = self._way()
+        label = {**self._name(result.llm_output or {}), "capability_router": way}
+        traced = self._traced(way)
+        for generation in result.generations:
+            _put_label(generation, label, traced)
+        return result
 
     def _last(self, named: bool) -> ChatGenerationChunk:
         """Return the chunk that ends a stream; it alone tells the way, as chunks are summed up."""
-        metadata = self._way() if named else {**self._name({}), **self._way()}
+        way = self._way()
+        metadata = {**({} if named else self._name({})), "capability_router": way}
         message = AIMessageChunk(content="", response_metadata=metadata, chunk_position="last")
-        return ChatGenerationChunk(message=message)
+        return ChatGenerationChunk(message=message, generation_info=self._traced(way))
 
     def _name(self, known: Mapping[str, Any]) -> dict[str, Any]:
         """Return the name of the model that served, unless it is known."""
@@ -135,12 +141,19 @@ class ChatCall:
 
     def _way(self) -> dict[str, Any]:
         attempts = self._plan.attempts
-        way = {
+        return {
             "capability": self._request.capability,
             "served_by": attempts[-1].model,
             "attempts": [attempt.as_dict() for attempt in attempts],
         }
-        return {"capability_router": way}
+
+    def _traced(self, way: Mapping[str, Any]) -> dict[str, Any]:
+        """Return who served and what was tried, for the metadata of the run."""
+        model = self._model
+        if model is None:
+            return {}
+        vendor = self._router.provider(model.provider).vendor
+        return {_FOR_TRACERS: {"provider": vendor, "model": model.name, **way}}
 
 
 def _metadata(generation: ChatGeneration) -> dict[str, Any]:
@@ -159,12 +172,14 @@ def _inner(chunk: ChatGenerationChunk) -> ChatGenerationChunk:
     return chunk
 
 
-def _with_label(generation: ChatGeneration, label: dict[str, Any]) -> ChatGeneration:
-    """Return a copy: the message may belong to whoever made the chat model."""
+def _put_label(
+    generation: ChatGeneration, label: Mapping[str, Any], traced: Mapping[str, Any]
+) -> None:
+    """Label a copy of the message: it may belong to whoever made the chat model."""
     told = generation.message.response_metadata
     metadata = {**told, **label}
     name = _metadata(generation).get("model_name")
     if name:
         metadata["model_name"] = name
-    message = generation.message.model_copy(update={"response_metadata": metadata})
-    return ChatGeneration(message=message, generation_info=generation.generation_info)
+    generation.message = generation.message.model_copy(update={"response_metadata": metadata})
+    generation.generation_info = {**(generation.generation_info or {}), **traced}

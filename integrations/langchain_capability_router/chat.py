@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables.config import ensure_config
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
-from capability_router.engine.request import CompletionRequest
-from capability_router.requirements import requirements_of
 from capability_router.router import CapabilityRouter
-from langchain_capability_router.backends import LangChainBackend, Prompt
+from langchain_capability_router.backends import OWN_NAME, LangChainBackend, Prompt
 from langchain_capability_router.calls import ChatCall
+from langchain_capability_router.configured import Configured, form_of, router_of_environment
+from langchain_capability_router.profiles import model_of, named, pool_profile
+from langchain_capability_router.requests import take_request
+from langchain_capability_router.structured import Method, structured
+from langchain_capability_router.switching import SwitchedChatModel
+from langchain_capability_router.tools import Tool, neutral_tool
 
 __all__ = ["ChatCapabilityRouter"]
 
-# What ``config["configurable"]`` may switch for one call.
-_SWITCHES = ("capability", "pool", "session")
 
-
-class ChatCapabilityRouter(BaseChatModel):
+class ChatCapabilityRouter(SwitchedChatModel):
     """A chat model that asks a pool of models, and another of them where one fails.
 
     ???+ info "Setup"
@@ -44,10 +44,12 @@ class ChatCapabilityRouter(BaseChatModel):
 
     ??? info "Key init args"
 
-        router: The ``CapabilityRouter`` that knows the models and their health.
+        router: The ``CapabilityRouter`` that knows the models and their health, or the path of its
+            YAML file; by default the file that ``CAPABILITY_ROUTER_CONFIG`` names.
         capability: What is asked for: path, unique last segment or alias of a node.
         pool: Name of the one pool to use; None for every pool that covers the capability.
         requires: Features that a model must have, beyond those read off each request.
+        prefers: Ids of providers to ask first, best first.
         deadline: Seconds after which no further attempt starts, > 0; None for the pool's own.
         models: Own chat models by model id, best with ``max_retries=0``.
         temperature, max_tokens, stop: Handed to whichever model is asked; None leaves each its own.
@@ -60,13 +62,15 @@ class ChatCapabilityRouter(BaseChatModel):
     ??? info "Instantiate"
 
         ```python
-        from capability_router import CapabilityRouter, Model
         from langchain_capability_router import ChatCapabilityRouter
 
-        router = CapabilityRouter()
-        router.register(Model("openai/gpt-4o-mini", ("chat-completion",)))
-        router.register(Model("groq/llama-3.3-70b-versatile", ("chat-completion",)))
-        chat = ChatCapabilityRouter(router=router, capability="chat-completion")
+        chat = ChatCapabilityRouter(router="router.yaml", capability="chat-completion")
+        ```
+
+        Or from the chat models that you have; what each can do is read off its ``profile``:
+
+        ```python
+        chat = ChatCapabilityRouter.from_models([ChatOpenAI(...), ChatAnthropic(...)])
         ```
 
     ??? info "Invoke"
@@ -101,7 +105,8 @@ class ChatCapabilityRouter(BaseChatModel):
         chat.bind_tools([get_weather]).invoke("How is the weather in Oslo?").tool_calls
         ```
 
-        Only models that can call tools are asked; each gets the tools in its own format.
+        Only models that can call tools are asked; each gets the tools in its own format, and the
+        answers of the others in one that it accepts.
 
     ??? info "Structured output"
 
@@ -109,13 +114,29 @@ class ChatCapabilityRouter(BaseChatModel):
         chat.with_structured_output(Joke).invoke("Tell me a joke.")
         ```
 
+        ``method`` is ``function_calling``, ``json_schema`` or ``json_mode``.
+
+    ??? info "Image input"
+
+        Pictures, sounds and documents in LangChain's, OpenAI's or Anthropic's blocks. Only models
+        that take them are asked, where it is declared what they take.
+
     ??? info "Per call"
 
-        ``capability``, ``pool``, ``session``, ``requires``, ``deadline`` and ``timeout`` may be
-        given to each call, or be bound; ``model`` means the same as ``capability``. Where they are
-        not, ``config={"configurable": {"capability": ..., "pool": ..., "session": ...}}`` switches
-        the first three. A session stays with one model where the pool's strategy is
-        ``session-sticky``; in a graph its ``thread_id`` is the session.
+        ``capability``, ``pool``, ``requires``, ``prefers``, ``session`` and ``deadline`` may be
+        given to each call, or be bound, or stand in ``config={"configurable": {...}}``, from where
+        they reach every call below. A session stays with one model where the pool's strategy is
+        ``session-sticky``; in a graph its ``thread_id`` is the session. Besides, a call takes
+        ``timeout``, and ``model``: the id of the only model to ask, or the name that its providers
+        call it by.
+
+    ??? info "Token usage"
+
+        ```python
+        chat.invoke("Say hello.").usage_metadata
+        ```
+
+        The tokens of the model that served, counted once whatever was tried.
 
     ??? info "Response metadata"
 
@@ -134,22 +155,25 @@ class ChatCapabilityRouter(BaseChatModel):
         }
         ```
 
-        ``model_name`` is the model that served. In a stream, the last chunk brings both.
+        ``model_name`` is the model that served. In a stream, the last chunk brings both. A trace
+        has one run for each call, with the same in its metadata.
 
     Raises:
         UnknownCapabilityError: If the tree has no such node.
         UnknownPoolError: If there is no such pool.
         UnknownModelError: If ``models`` names a model that is not registered.
+        ValueError: If there is no router, see above.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    router: CapabilityRouter = Field(repr=False, exclude=True)
-    capability: str
+    router: Configured = Field(default_factory=router_of_environment, repr=False, exclude=True)
+    capability: str = "chat-completion"
     pool: str | None = None
     requires: frozenset[str] = frozenset()
+    prefers: tuple[str, ...] = ()
     deadline: float | None = Field(default=None, gt=0)
-    models: Mapping[str, BaseChatModel] = Field(default_factory=dict, repr=False, exclude=True)
+    models: Mapping[str, BaseChatModel] = Field(default_factory=dict, repr=False)
     temperature: float | None = None
     max_tokens: int | None = Field(default=None, gt=0)
     stop: list[str] | None = None
@@ -160,14 +184,43 @@ class ChatCapabilityRouter(BaseChatModel):
 
     _own: dict[str, LangChainBackend] = PrivateAttr(default_factory=dict)
 
+    @classmethod
+    def from_models(
+        cls,
+        models: Sequence[BaseChatModel] | Mapping[str, BaseChatModel],
+        *,
+        capability: str = "chat-completion",
+        router: CapabilityRouter | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Make a pool of chat models; what each can do is read off its ``profile``.
+
+        Args:
+            models: Chat models, best with ``max_retries=0``, in the order of preference; by id,
+                or each gets the id ``provider/model``.
+            capability: The leaf to register them at.
+            router: Where to register them; None for a new router with the defaults.
+            settings: Further arguments of the class.
+
+        Raises:
+            ValueError: If an id is taken, or the capability is not a leaf.
+        """
+        router = router or CapabilityRouter()
+        by_id = dict(models) if isinstance(models, Mapping) else named(models)
+        for model_id, inner in by_id.items():
+            router.register(model_of(model_id, inner, capability))
+        return cls(router=router, capability=capability, models=by_id, **settings)
+
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         """Refuse names that the router does not know, before the first request does."""
+        # It opens nothing here: whoever reads it later must not find a secret.
+        self.api_key = None
         self.router.tree.resolve(self.capability)
         if self.pool is not None:
             self.router.pool(self.pool)
         self._own = {
-            self.router.model(model_id).id: LangChainBackend(inner)
+            self.router.model(model_id).id: LangChainBackend(inner, model_id)
             for model_id, inner in self.models.items()
         }
         return self
@@ -179,71 +232,37 @@ class ChatCapabilityRouter(BaseChatModel):
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         """What tells two of these apart, in traces and as the key of a cache."""
-        pool = self.router.pool(self.pool or self.capability)
-        members = [*pool.get_active_models(), *pool.get_standby_models()]
         return {
-            "capability": self.capability,
-            "pool": self.pool,
+            **self._routing(),
             "requires": sorted(self.requires),
-            "models": sorted(model.id for model in members),
+            "members": self.router.pool(self.pool or self.capability).fingerprint,
             **self._defaults(),
             "stop": self.stop,
         }
 
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Return the package, which is where ``load`` looks for the class."""
+        return ["langchain_capability_router"]
+
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """Return what ``load`` makes an equal chat model of, see ``configured.form_of``."""
+        return form_of(self, self.router) or self.to_json_not_implemented()
+
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
-        params["ls_provider"] = "capability_router"
-        params["ls_model_name"] = self._capability_of(kwargs)
+        # Who serves is not known yet; the answer brings the name to the trace.
+        asked = kwargs.get("model") or kwargs.get("capability") or self.capability
+        params = super()._get_ls_params(stop=stop or self.stop, **{**kwargs, "model": asked})
+        params["ls_provider"] = OWN_NAME
         return params
 
-    def invoke(
-        self,
-        input: LanguageModelInput,  # noqa: A002 - the host's own name
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> AIMessage:
-        """Return the answer of the first model that gives one; see the class."""
-        return super().invoke(input, config, stop=stop, **_switched(config, kwargs))
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return pool_profile(self.router.pool(self.pool or self.capability), self.models)
 
-    async def ainvoke(
-        self,
-        input: LanguageModelInput,  # noqa: A002 - the host's own name
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> AIMessage:
-        """Return the answer of the first model that gives one; see the class."""
-        return await super().ainvoke(input, config, stop=stop, **_switched(config, kwargs))
-
-    def stream(
-        self,
-        input: LanguageModelInput,  # noqa: A002 - the host's own name
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> Iterator[AIMessageChunk]:
-        """Yield the answer of the first model that begins one; see the class."""
-        return super().stream(input, config, stop=stop, **_switched(config, kwargs))
-
-    def astream(
-        self,
-        input: LanguageModelInput,  # noqa: A002 - the host's own name
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[AIMessageChunk]:
-        """Yield the answer of the first model that begins one; see the class."""
-        return super().astream(input, config, stop=stop, **_switched(config, kwargs))
-
-    # The return type is not only for readers: ``with_fallbacks`` forwards this method by it.
+    # The return type is not only for readers: ``with_fallbacks`` forwards these two by it.
     def bind_tools(
         self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        tools: Sequence[Tool],
         *,
         tool_choice: str | dict[str, Any] | bool | None = None,
         strict: bool | None = None,
@@ -252,15 +271,43 @@ class ChatCapabilityRouter(BaseChatModel):
         """Return a runnable that offers tools to whichever model is asked.
 
         Args:
-            tools: Functions, pydantic classes, tools, or dicts in OpenAI's format.
+            tools: Functions, pydantic classes, tools, or dicts in OpenAI's format. A tool that a
+                provider runs itself is passed on as it is; models without it are passed over.
             tool_choice: Name of a tool, ``auto``, ``none``, or ``any`` for at least one call.
             strict: True if arguments must match the schema exactly; None leaves it to the model.
             kwargs: Further parameters of the call, such as ``parallel_tool_calls``.
         """
-        if tool_choice is not None and tool_choice is not False:
-            kwargs["tool_choice"] = tool_choice
-        neutral = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
-        return self.bind(tools=neutral, **kwargs)
+        if tools:
+            kwargs["tools"] = [neutral_tool(tool, strict) for tool in tools]
+            if tool_choice is not None and tool_choice is not False:
+                kwargs["tool_choice"] = tool_choice
+        return self.bind(**kwargs)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type,
+        *,
+        method: Method = "function_calling",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Return a runnable that answers with an object.
+
+        Args:
+            schema: Pydantic class, ``TypedDict``, or JSON schema with a title.
+            method: ``function_calling``, which most models can, ``json_schema``, or ``json_mode``,
+                which has to be told of the schema in the prompt. Models without it are not asked.
+            include_raw: True for a dictionary of ``raw``, ``parsed`` and ``parsing_error``.
+            strict: True if the answer must match the schema exactly; None leaves it to the model.
+            kwargs: Further parameters of the call.
+
+        Raises:
+            ValueError: If there is no such method, or it cannot be strict.
+        """
+        return structured(
+            self, schema, method=method, strict=strict, include_raw=include_raw, options=kwargs
+        )
 
     def get_num_tokens(self, text: str) -> int:
         """Estimate tokens at four characters each; which model will count them is open."""
@@ -270,9 +317,7 @@ class ChatCapabilityRouter(BaseChatModel):
         self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
     ) -> int:
         """Estimate tokens at four characters each; which model will count them is open."""
-        neutral: list[BaseTool | dict[str, Any]] = [
-            convert_to_openai_tool(tool) for tool in tools or ()
-        ]
+        neutral: list[BaseTool | dict[str, Any]] = [neutral_tool(tool) for tool in tools or ()]
         return count_tokens_approximately(messages, tools=neutral)
 
     def _generate(
@@ -284,14 +329,15 @@ class ChatCapabilityRouter(BaseChatModel):
     ) -> ChatResult:
         return self._started(messages, stop, kwargs).generate()
 
-    async def _agenerate(
+    # Returned and not awaited here, as every layer is passed again whenever a request waits.
+    def _agenerate(  # pyright: ignore[reportIncompatibleMethodOverride]  # a coroutine all the same
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
-    ) -> ChatResult:
-        return await self._started(messages, stop, kwargs).agenerate()
+    ) -> Coroutine[Any, Any, ChatResult]:
+        return self._started(messages, stop, kwargs).agenerate()
 
     def _stream(
         self,
@@ -312,64 +358,24 @@ class ChatCapabilityRouter(BaseChatModel):
         return self._started(messages, stop, kwargs).astream()
 
     def _started(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        given: Mapping[str, Any],
+        self, messages: list[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]
     ) -> ChatCall:
         options = {**self._defaults(), **given}
-        capability = self._capability_of(options)
-        pool = options.pop("pool", self.pool)
-        requires = self.requires | frozenset(options.pop("requires", None) or ())
-        deadline_s = options.pop("deadline", self.deadline)
-        timeout_s = options.pop("timeout", self.timeout)
-        session = options.pop("session", None)
-        for name in ("capability", "model", "stream"):
-            options.pop(name, None)
-        request = CompletionRequest(
-            capability,
-            requires=requires | _features(messages, options),
-            input_tokens=_tokens(messages, options),
-            output_tokens=options.get("max_tokens") or 0,
-            pool=pool,
-            deadline_s=deadline_s,
-            timeout_s=timeout_s,
-            session=None if session is None else str(session),
-        )
+        settings = {**self._routing(), "requires": self.requires}
+        request = take_request(self.router, settings, messages, options)
         prompt = Prompt(messages, self.stop if stop is None else stop, options)
         return ChatCall(self.router, request, prompt, self._own)
 
-    def _capability_of(self, options: Mapping[str, Any]) -> str:
-        return options.get("capability") or options.get("model") or self.capability
+    def _routing(self) -> dict[str, Any]:
+        given = {
+            "capability": self.capability,
+            "pool": self.pool,
+            "prefers": self.prefers,
+            "deadline": self.deadline,
+            "timeout": self.timeout,
+        }
+        return {name: value for name, value in given.items() if value}
 
     def _defaults(self) -> dict[str, Any]:
         given = {"temperature": self.temperature, "max_tokens": self.max_tokens}
         return {name: value for name, value in given.items() if value is not None}
-
-
-def _features(messages: list[BaseMessage], options: Mapping[str, Any]) -> frozenset[str]:
-    """Return what a model must be able to do; LangChain's blocks have the types of OpenAI's.
-
-    Streaming is not among it: what a model cannot stream comes as one chunk.
-    """
-    plain = [{"content": message.content} for message in messages]
-    return requirements_of({**options, "messages": plain})
-
-
-def _tokens(messages: list[BaseMessage], options: Mapping[str, Any]) -> int:
-    """Estimate the tokens of the text; pictures, sounds and files are counted by no rule."""
-    told = [
-        message
-        if isinstance(message.content, str)
-        else message.model_copy(update={"content": str(message.text)})
-        for message in messages
-    ]
-    return count_tokens_approximately(told, tools=options.get("tools"))
-
-
-def _switched(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Add what the configuration switches, its surroundings' included; arguments win."""
-    settings = ensure_config(config).get("configurable", {})
-    if "thread_id" in settings:
-        settings = {"session": settings["thread_id"], **settings}
-    return {**{name: settings[name] for name in _SWITCHES if name in settings}, **kwargs}

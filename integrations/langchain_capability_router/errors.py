@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from langchain_core.exceptions import (
     ContextOverflowError,
@@ -16,6 +17,7 @@ from langchain_core.exceptions import (
     ModelAuthenticationError,
     ModelConnectionError,
     ModelError,
+    ModelInvalidRequestError,
     ModelNotFoundError,
     ModelPermissionDeniedError,
     ModelRateLimitError,
@@ -125,7 +127,11 @@ class UnsupportedByModelError(CapabilityRouterError):
 
 @contextmanager
 def as_model_errors() -> Generator[None, None, None]:
-    """Raise the router's own errors as LangChain's; any other error passes unchanged."""
+    """Raise the router's own errors as LangChain's.
+
+    What a provider refuses as the caller's fault passes as it is. LiteLLM's errors, of which
+    LangChain knows nothing, are made a ``ModelError`` besides: who catches either gets it.
+    """
     try:
         yield
     except AllModelsFailedError as error:
@@ -134,6 +140,10 @@ def as_model_errors() -> Generator[None, None, None]:
         raise NoAvailableChatModelError(error) from error.__cause__
     except StreamInterruptedError as error:
         raise ChatStreamInterruptedError(error) from error.__cause__
+    except Exception as error:
+        if is_of_litellm(error) and not isinstance(error, ModelError):
+            _become_model_error(error)
+        raise
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -145,6 +155,10 @@ def failure_of(error: BaseException) -> Failure:
     """
     if is_of_litellm(error):
         return failure_of_litellm(error)
+    if isinstance(error, AllModelsFailedError | NoAvailableModelError):
+        # A model of this pool is a pool itself, of which nobody is left.
+        told, wait_s = str(error)[:300], error.retry_after_s
+        return Failure(FailureKind.OVERLOADED, None, wait_s, told, error)
     found = failures.failure_of(error)
     if isinstance(error, ContextOverflowError):
         return replace(found, kind=FailureKind.CONTEXT_OVERFLOW)
@@ -153,6 +167,30 @@ def failure_of(error: BaseException) -> Failure:
     if found.kind is not FailureKind.INVALID_REQUEST or found.status is not None:
         return found
     return replace(found, kind=_kind_without_status(error))
+
+
+def _become_model_error(error: Exception) -> None:
+    """Let an error of LiteLLM be of LangChain's family too, as those of the partner packages are.
+
+    The same object goes on, with its traceback and all that the provider said.
+    """
+    kind = failure_of_litellm(error).kind
+    family: type[ModelError] = ModelInvalidRequestError
+    if kind is FailureKind.CONTEXT_OVERFLOW:
+        family = ContextOverflowError
+    error.__class__ = _of_both(type(error), family)
+
+
+_both: dict[tuple[type[Exception], type[ModelError]], type[Exception]] = {}
+
+
+def _of_both(own: type[Exception], family: type[ModelError]) -> type[Exception]:
+    found = _both.get((own, family))
+    if found is None:
+        told = {"__module__": own.__module__, "__doc__": own.__doc__}
+        make: Any = type
+        found = _both[own, family] = make(own.__name__, (own, family), told)
+    return found
 
 
 def _kind_without_status(error: BaseException) -> FailureKind:

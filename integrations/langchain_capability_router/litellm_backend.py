@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
@@ -108,7 +108,9 @@ class LiteLLMBackend:
             **prompt.options,
             **completion_params(self._provider, self._model),
             **for_tools(prompt.options),
-            "messages": openai_messages(prompt.messages),
+            "messages": openai_messages(
+                prompt.messages, vendor=self._provider.vendor, model_id=self._model.id
+            ),
             "timeout": timeout_s,
             "num_retries": 0,
         }
@@ -116,7 +118,15 @@ class LiteLLMBackend:
             request["stop"] = prompt.stop
         if request.get("tool_choice") is not None:
             request["tool_choice"] = openai_tool_choice(request["tool_choice"])
+        if _is_json_mode(request.get("response_format")):
+            # The schema beside it is for chat models that have no JSON mode but by one.
+            request["response_format"] = {"type": "json_object"}
         return request
+
+
+def _is_json_mode(response_format: object) -> bool:
+    told = cast("dict[str, Any]", response_format) if isinstance(response_format, dict) else {}
+    return told.get("type") == "json_object"
 
 
 _STREAMED = {"stream": True, "stream_options": {"include_usage": True}}

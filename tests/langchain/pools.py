@@ -25,9 +25,7 @@ Ask = Callable[[ChatCapabilityRouter, str], AIMessage]
 def router_of(lab: Lab, names: Iterable[str] = ("alpha", "beta")) -> CapabilityRouter:
     """Return a router with one model ``<provider>/tiny`` for each named provider, in this order."""
     router = CapabilityRouter(
-        providers=[
-            Provider(name, base_url=lab[name].base_url, api_key=Secret("lab")) for name in names
-        ],
+        providers=[Provider(p.name, base_url=p.base_url, api_key=Secret("lab")) for p in lab],
         clock=ManualClock(),
         seed=1,
     )
@@ -47,14 +45,14 @@ def through_own_models(lab: Lab, **settings: object) -> ChatCapabilityRouter:
     return through_litellm(lab, models=models, **settings)
 
 
-def chat_openai(provider: LabProvider) -> ChatOpenAI:
+def chat_openai(provider: LabProvider, model: str = "tiny") -> ChatOpenAI:
     # Nothing here speaks TLS, and reading the certificates takes longer than the test.
     client, async_client = httpx.Client(verify=False), httpx.AsyncClient(verify=False)
     close_later(client, async_client)
     return ChatOpenAI(
         http_client=client,
         http_async_client=async_client,
-        model="tiny",
+        model=model,
         base_url=provider.base_url,
         api_key=SecretStr("lab"),
         max_retries=0,

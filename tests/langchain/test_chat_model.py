@@ -163,8 +163,24 @@ def test_routers_that_differ_share_no_cache_and_no_secret(lab: Lab) -> None:
     assert lab["alpha"].request_count == 2
     told = repr(chat) + str(chat.asdict())
     assert "lab" not in told
-    assert chat.asdict()["models"] == ["alpha/tiny", "beta/tiny"]
+    members = chat.asdict()["members"]
+    chat.router.unregister("beta/tiny")
+    assert chat.asdict()["members"] != members
     assert chat.asdict()["_type"] == "capability-router"
+
+
+def test_pool_may_be_a_model_of_another_pool(lab: Lab) -> None:
+    inner = through_litellm(lab)
+    outer = ChatCapabilityRouter.from_models({"inner/pool": inner})
+    answer = outer.invoke("good day")
+    history = [HumanMessage("good day"), answer, HumanMessage("and again")]
+    assert outer.invoke(history).text == "alpha echoes: and again"
+    assert lab["alpha"].requests[1].body == inner_body(lab, inner, history)
+
+
+def inner_body(lab: Lab, inner: ChatCapabilityRouter, history: list[Any]) -> Any:
+    inner.invoke(history)
+    return lab["alpha"].requests[-1].body
 
 
 def test_traces_name_the_capability_and_its_override(lab: Lab) -> None:

@@ -18,7 +18,12 @@ from langchain_core.exceptions import (
     ModelTimeoutError,
 )
 
-from capability_router import CapabilityRouter, FailureKind, NoAvailableModelError
+from capability_router import (
+    AllModelsFailedError,
+    CapabilityRouter,
+    FailureKind,
+    NoAvailableModelError,
+)
 from capability_router.lab import Lab, rate_limited
 from langchain_capability_router import ChatCapabilityRouter, NoAvailableChatModelError
 from langchain_capability_router.errors import UnsupportedByModelError, failure_of
@@ -43,6 +48,8 @@ def answered(status: int, **headers: str) -> httpx.Response:
         (ModelTimeoutError(), K.TIMEOUT),
         (ModelInvalidRequestError(), K.INVALID_REQUEST),
         (ContextOverflowError(), K.CONTEXT_OVERFLOW),
+        (AllModelsFailedError("chat-completion"), K.OVERLOADED),
+        (NoAvailableModelError("chat-completion"), K.OVERLOADED),
         (UnsupportedByModelError("no tools"), K.UNSUPPORTED),
         (openai.RateLimitError("slow", response=answered(429), body=None), K.RATE_LIMITED),
         (openai.APIConnectionError(request=REQUEST), K.CONNECTION),

@@ -1,0 +1,134 @@
+"""What models can do: LangChain's profiles and this project's features, one from the other.
+
+Knows names and numbers only; asks no provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from langchain_core.language_models import BaseChatModel, ModelProfile
+
+from capability_router.engine.feature import Feature
+from capability_router.engine.model import Model
+from capability_router.engine.pool import CapabilityPool
+
+__all__ = ["features_of_chat_model", "model_of", "named", "pool_profile"]
+
+_FEATURES = {
+    "tool_calling": Feature.TOOL_CALLING,
+    "tool_choice": Feature.TOOL_CHOICE,
+    "structured_output": Feature.STRUCTURED_OUTPUT,
+    "image_inputs": Feature.VISION,
+    "pdf_inputs": Feature.PDF_INPUT,
+    "audio_inputs": Feature.AUDIO_INPUT,
+    "video_inputs": Feature.VIDEO_INPUT,
+    "reasoning_output": Feature.REASONING,
+}
+_LIMITS = ("max_input_tokens", "max_output_tokens")
+
+
+def features_of_chat_model(inner: BaseChatModel) -> frozenset[str] | None:
+    """Return the features that a chat model has by its profile; None if it has none.
+
+    A profile says nothing of streaming and of JSON mode: streams come whole where a model has
+    none, and JSON mode is taken to come with tools, as with all the large providers.
+    """
+    profile = cast("dict[str, Any] | None", inner.profile)
+    if not profile:
+        return None
+    found = {feature for name, feature in _FEATURES.items() if profile.get(name)}
+    if Feature.TOOL_CALLING in found:
+        found |= {Feature.JSON_MODE}
+        # Hardly any profile tells of it, and hardly any model with tools is without.
+        found |= {Feature.TOOL_CHOICE} if profile.get("tool_choice") is not False else set()
+    return frozenset({*found, Feature.STREAMING})
+
+
+def model_of(model_id: str, inner: BaseChatModel, capability: str) -> Model:
+    """Return what a chat model's profile tells, as a model to register.
+
+    Args:
+        model_id: Id to register it by.
+        inner: The chat model.
+        capability: The leaf it serves.
+    """
+    profile = cast("dict[str, Any]", inner.profile or {})
+    return Model(
+        model_id,
+        (capability,),
+        features=features_of_chat_model(inner),
+        context_window=profile.get("max_input_tokens"),
+    )
+
+
+def named(models: Iterable[BaseChatModel]) -> dict[str, BaseChatModel]:
+    """Name chat models ``provider/model``, each account of a vendor being a provider of its own.
+
+    The second account of one vendor is ``vendor-2``: what one key may not, another may.
+    """
+    found: dict[str, BaseChatModel] = {}
+    accounts: dict[str, list[object]] = {}
+    for inner in models:
+        told = inner._get_ls_params()  # pyright: ignore[reportPrivateUsage]  # nothing else tells
+        vendor = told.get("ls_provider", "local")
+        known = accounts.setdefault(vendor, [])
+        name = told.get("ls_model_name", type(inner).__name__)
+        account = _account(inner)
+        if account not in known or f"{_provider(vendor, known.index(account))}/{name}" in found:
+            known.append(account)
+        place = len(known) - 1 - known[::-1].index(account)
+        found[f"{_provider(vendor, place)}/{name}"] = inner
+    return found
+
+
+def pool_profile(pool: CapabilityPool, inner: Mapping[str, BaseChatModel]) -> ModelProfile | None:
+    """Return what holds whichever model of a pool is asked; None if nothing is known of any.
+
+    A pool can do what every one of its models can, and takes as many tokens as the smallest. What
+    is not known of one is left out, unless another is known to lack it.
+
+    Args:
+        pool: The pool, as it is now.
+        inner: Chat models by model id, whose profiles tell what is not declared.
+    """
+    known: list[dict[str, Any]] = []
+    for model in (*pool.get_active_models(), *pool.get_standby_models()):
+        own = inner.get(model.id)
+        told: Any = (own.profile if own is not None else None) or {}
+        known.append({**told, **_declared(model)})
+    names = sorted({name for profile in known for name in profile})
+    joint = {name: _of_all(name, [profile.get(name) for profile in known]) for name in names}
+    found = {name: value for name, value in joint.items() if value is not None}
+    return cast("ModelProfile", found) or None
+
+
+def _declared(model: Model) -> dict[str, Any]:
+    profile: dict[str, Any] = {}
+    if model.features is not None:
+        profile |= {name: feature in model.features for name, feature in _FEATURES.items()}
+    if model.context_window is not None:
+        profile["max_input_tokens"] = model.context_window
+    return profile
+
+
+def _of_all(name: str, values: list[Any]) -> object:
+    """Return what holds for all; None if that is not known, or makes no sense for several."""
+    if name in _LIMITS:
+        return min(value for value in values if value is not None)
+    if False in values:
+        return False
+    return True if all(value is True for value in values) else None
+
+
+def _provider(vendor: str, place: int) -> str:
+    return vendor if place == 0 else f"{vendor}-{place + 1}"
+
+
+def _account(inner: BaseChatModel) -> object:
+    """Return what is equal for two chat models of one account; it holds their secrets."""
+    fields = type(inner).model_fields
+    at = [name for name in fields if any(part in name for part in ("base", "url", "endpoint"))]
+    values = (getattr(inner, name, None) for name in [*sorted(inner.lc_secrets), *at])
+    return [type(inner), *(value for value in values if not callable(value))]
