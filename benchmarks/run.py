@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks.calls import call_table, import_table
 from benchmarks.growth import growth_table, pools_table
+from benchmarks.hosts import langchain_table
 from benchmarks.peers import litellm_table
 from benchmarks.selecting import limits_table, select_table
 from benchmarks.threads import threads_table
@@ -27,6 +28,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "litellm": litellm_table,
     "threads": threads_table,
     "calls": call_table,
+    "langchain": langchain_table,
 }
 
 console = Console(width=110)

@@ -23,6 +23,12 @@ MAY_IMPORT = {
         "litellm_capability_router",
         "pydantic",
     },
+    # Only agents of langchain have a use for it; the module says what to install.
+    "integrations/langchain_capability_router/middleware.py": {
+        "langchain",
+        "langchain_capability_router",
+        "langchain_core",
+    },
     "integrations/litellm_capability_router/": {
         "capability_router",
         "httpx",
@@ -62,6 +68,7 @@ def test_packages_import_only_what_their_extras_declare() -> None:
         ("capability_router/registry.py", "from cronsim import CronSim"),
         ("capability_router/engine/pool.py", "import pydantic"),
         ("integrations/langchain_capability_router/chat.py", "import litellm"),
+        ("integrations/langchain_capability_router/chat.py", "from langchain.agents import x"),
         ("integrations/litellm_capability_router/hooks.py", "import langchain_capability_router"),
         ("integrations/litellm_capability_router/hooks.py", "from integrations import x"),
     ],
