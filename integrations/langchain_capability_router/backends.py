@@ -16,13 +16,17 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from capability_router.engine.errors import IncompleteAnswerError
+from capability_router.engine.model import Model
+from capability_router.engine.request import CompletionRequest
 from capability_router.waiting import each_within
+from langchain_capability_router.errors import UnsupportedByModelError
 from langchain_capability_router.histories import acceptable, maker_of
 from langchain_capability_router.loops import (
     STALE_CONNECTIONS,
     is_of_a_closed_loop,
     is_the_clients_loop,
 )
+from langchain_capability_router.profiles import known_by_profile
 from langchain_capability_router.tools import native_options
 
 __all__ = ["OWN_NAME", "ChatBackend", "LangChainBackend", "Prompt", "whole"]
@@ -115,7 +119,22 @@ class LangChainBackend:
         self.inner = inner
         self._model_id = model_id
         self._maker = maker_of(inner)
+        self._known: tuple[Model, Model] | None = None
         self._tells_ending = False
+
+    def check(self, model: Model, request: CompletionRequest) -> None:
+        """Refuse a request that the chat model cannot serve by its profile, before it is sent.
+
+        Of what is declared of a model the router has seen to that; the profile tells the rest.
+
+        Raises:
+            UnsupportedByModelError: If it lacks a feature, or its context window is too small.
+        """
+        if self._known is None or self._known[0] is not model:
+            self._known = model, known_by_profile(model, self.inner)
+        why = self._known[1].lacks(request)
+        if why is not None:
+            raise UnsupportedByModelError(f"{type(self.inner).__name__} {why}, by its profile")
 
     def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
         """Return a complete answer; ``timeout_s`` cannot be held here."""

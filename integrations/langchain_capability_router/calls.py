@@ -15,7 +15,7 @@ from capability_router.engine.call import Call, Try
 from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
 from capability_router.router import CapabilityRouter
-from langchain_capability_router.backends import ChatBackend, Prompt
+from langchain_capability_router.backends import ChatBackend, LangChainBackend, Prompt
 from langchain_capability_router.errors import as_model_errors
 from langchain_capability_router.judges import AnswerJudge, ChunkWatch
 from langchain_capability_router.litellm_backend import LiteLLMBackend
@@ -43,7 +43,7 @@ class ChatCall:
         router: CapabilityRouter,
         request: CompletionRequest,
         prompt: Prompt,
-        own: Mapping[str, ChatBackend],
+        own: Mapping[str, LangChainBackend],
     ) -> None:
         self._router = router
         self._request = request
@@ -114,6 +114,7 @@ class ChatCall:
         self._model = step.model
         own = self._own.get(step.model.id)
         if own is not None:
+            own.check(step.model, self._plan.request)
             return own
         return LiteLLMBackend(step.model, self._router.provider(step.model.provider))
 

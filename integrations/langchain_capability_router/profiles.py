@@ -6,6 +6,7 @@ Knows names and numbers only; asks no provider.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel, ModelProfile
@@ -14,7 +15,7 @@ from capability_router.engine.feature import Feature
 from capability_router.engine.model import Model
 from capability_router.engine.pool import CapabilityPool
 
-__all__ = ["features_of_chat_model", "model_of", "named", "pool_profile"]
+__all__ = ["features_of_chat_model", "known_by_profile", "model_of", "named", "pool_profile"]
 
 _FEATURES = {
     "tool_calling": Feature.TOOL_CALLING,
@@ -30,20 +31,18 @@ _LIMITS = ("max_input_tokens", "max_output_tokens")
 
 
 def features_of_chat_model(inner: BaseChatModel) -> frozenset[str] | None:
-    """Return the features that a chat model has by its profile; None if it has none.
+    """Return the features that the profile of a chat model does not deny; None if it has none.
 
-    A profile says nothing of streaming and of JSON mode: streams come whole where a model has
-    none, and JSON mode is taken to come with tools, as with all the large providers.
+    Profiles say nothing of streaming and of JSON mode. Streams come whole where a model has none,
+    and JSON mode is taken to come with tools, as with all the large providers.
     """
-    profile = cast("dict[str, Any] | None", inner.profile)
+    profile = cast("dict[str, Any]", inner.profile or {})
     if not profile:
         return None
-    found = {feature for name, feature in _FEATURES.items() if profile.get(name)}
-    if Feature.TOOL_CALLING in found:
-        found |= {Feature.JSON_MODE}
-        # Hardly any profile tells of it, and hardly any model with tools is without.
-        found |= {Feature.TOOL_CHOICE} if profile.get("tool_choice") is not False else set()
-    return frozenset({*found, Feature.STREAMING})
+    denied = {feature for name, feature in _FEATURES.items() if profile.get(name) is False}
+    if Feature.TOOL_CALLING in denied:
+        denied |= {Feature.TOOL_CHOICE, Feature.JSON_MODE}
+    return frozenset({*_FEATURES.values(), Feature.JSON_MODE, Feature.STREAMING} - denied)
 
 
 def model_of(model_id: str, inner: BaseChatModel, capability: str) -> Model:
@@ -54,12 +53,17 @@ def model_of(model_id: str, inner: BaseChatModel, capability: str) -> Model:
         inner: The chat model.
         capability: The leaf it serves.
     """
+    return known_by_profile(Model(model_id, (capability,)), inner)
+
+
+def known_by_profile(model: Model, inner: BaseChatModel) -> Model:
+    """Return a model with what its chat model's profile tells of all that is not declared."""
     profile = cast("dict[str, Any]", inner.profile or {})
-    return Model(
-        model_id,
-        (capability,),
-        features=features_of_chat_model(inner),
-        context_window=profile.get("max_input_tokens"),
+    features, window = model.features, model.context_window
+    return replace(
+        model,
+        features=features_of_chat_model(inner) if features is None else features,
+        context_window=profile.get("max_input_tokens") if window is None else window,
     )
 
 

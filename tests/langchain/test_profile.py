@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 from capability_router import CapabilityRouter, Feature, Model
 from capability_router.lab import Lab
 from langchain_capability_router import ChatCapabilityRouter
-from tests.langchain.pools import chat_openai, router_of
+from tests.langchain.pools import Ask, chat_openai, router_of
 
 
 class City(BaseModel):
@@ -108,6 +108,21 @@ def test_pool_of_chat_models_needs_no_more_than_them(lab: Lab) -> None:
     assert {Feature.TOOL_CHOICE, Feature.JSON_MODE, Feature.VISION, Feature.STREAMING} <= features
     assert Feature.AUDIO_INPUT not in features
     assert chat.router.models[0].context_window == 128_000
+
+
+@pytest.mark.parametrize(
+    ("profile", "text"),
+    [({"image_inputs": False}, "x"), ({"max_input_tokens": 100}, "one two three " * 100)],
+)
+def test_chat_model_is_not_asked_for_what_its_profile_denies(
+    lab: Lab, ask: Ask, profile: Any, text: str
+) -> None:
+    router = router_of(lab)
+    models = {"alpha/tiny": chat_openai(lab["alpha"]).model_copy(update={"profile": profile})}
+    chat = ChatCapabilityRouter(router=router, models=models, requires=["vision"])
+    assert ask(chat, text).text.startswith("beta echoes")
+    assert router.decisions[-1].attempts[0].kind == "unsupported"
+    assert lab["alpha"].request_count == 0
 
 
 def test_models_of_one_account_share_their_provider() -> None:
