@@ -35,7 +35,7 @@ OWN_NAME = "capability_router"
 """What a chat model that is a pool calls its provider."""
 
 # Names under which chat models say why an answer ended.
-_FINISH_KEYS = ("finish_reason", "stop_reason", "done_reason", "stopReason", "status")
+_FINISH_KEYS = frozenset({"finish_reason", "stop_reason", "done_reason", "stopReason", "status"})
 
 # Providers whose chat models, by ``response_metadata["model_provider"]``, always say it.
 _ALWAYS_FINISH = frozenset(
@@ -262,12 +262,14 @@ class _Ending:
         self.told = False
 
     def take(self, chunk: ChatGenerationChunk) -> None:
+        if self.expected and self.told:
+            return
         metadata = {**(chunk.generation_info or {}), **chunk.message.response_metadata}
         self.expected = self.expected or metadata.get("model_provider") in _ALWAYS_FINISH
         self.told = (
             self.told
             or getattr(chunk.message, "chunk_position", None) == "last"
-            or any(metadata.get(key) for key in _FINISH_KEYS)
+            or any(metadata.get(key) for key in _FINISH_KEYS & metadata.keys())
         )
 
 

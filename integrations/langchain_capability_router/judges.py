@@ -50,14 +50,16 @@ class ChunkWatch:
 
     def take(self, chunk: ChatGenerationChunk) -> None:
         """Note one chunk."""
+        message = chunk.message
         self.complete = True
-        self.text += str(chunk.message.text)
-        self.committed = self.committed or _shows_something(chunk.message)
-        more = _usage(chunk.message)
-        self.usage = Usage(
-            self.usage.input_tokens + more.input_tokens,
-            self.usage.output_tokens + more.output_tokens,
-        )
+        self.text += message.content if isinstance(message.content, str) else str(message.text)
+        self.committed = self.committed or _shows_something(message)
+        if getattr(message, "usage_metadata", None):
+            more = _usage(message)
+            self.usage = Usage(
+                self.usage.input_tokens + more.input_tokens,
+                self.usage.output_tokens + more.output_tokens,
+            )
 
     def failure(self, error: Exception) -> Failure:
         """Name what an exception means."""
