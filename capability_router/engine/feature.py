@@ -38,6 +38,7 @@ def features_of(names: Collection[str]) -> frozenset[str]:
     features = frozenset(names)
     if isinstance(names, str) or not features <= _ALL:
         unknown = sorted([names] if isinstance(names, str) else features - _ALL)
-        near = nearest(unknown[0], sorted(_ALL)) or sorted(_ALL)
-        raise ValueError(f"unknown feature {unknown[0]!r}; nearest: {', '.join(near)}")
+        near = nearest(unknown[0], sorted(_ALL))
+        told = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(sorted(_ALL))}"
+        raise ValueError(f"unknown feature {unknown[0]!r}; {told}")
     return features

@@ -36,8 +36,9 @@ class CompletionRequest:
             be compared with others; None for any.
 
     Raises:
-        TypeError: If ``prefers`` is one text instead of a list of them.
-        ValueError: If a required feature does not exist, or a number of tokens is negative.
+        TypeError: If ``prefers`` is one text instead of a list of them, or a time is no number.
+        ValueError: If a required feature does not exist, or a number of tokens or a time is
+            negative.
     """
 
     capability: str
@@ -57,6 +58,10 @@ class CompletionRequest:
             object.__setattr__(self, "requires", features_of(self.requires))
         if self.prefers:
             object.__setattr__(self, "prefers", _each_once(self.prefers))
+        if self.deadline_s is not None:
+            _check_time("deadline_s", self.deadline_s)
+        if self.timeout_s is not None:
+            _check_time("timeout_s", self.timeout_s)
         if self.input_tokens < 0 or self.output_tokens < 0:
             raise ValueError(
                 f"input_tokens {self.input_tokens} and output_tokens {self.output_tokens}"
@@ -67,6 +72,13 @@ class CompletionRequest:
     def tokens(self) -> int:
         """Tokens that must fit into the context window."""
         return self.input_tokens + self.output_tokens
+
+
+def _check_time(name: str, seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} {seconds!r} must be a number of seconds")
+    if not seconds >= 0:
+        raise ValueError(f"{name} {seconds!r} must not be below 0")
 
 
 def _each_once(prefers: Iterable[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -15,13 +15,20 @@ from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
 
+from capability_router.engine.feature import features_of
 from capability_router.router import CapabilityRouter
 from langchain_capability_router.backends import OWN_NAME, LangChainBackend, Prompt
 from langchain_capability_router.calls import ChatCall
 from langchain_capability_router.configured import Configured, form_of, router_of_environment
-from langchain_capability_router.profiles import model_of, named, pool_profile
+from langchain_capability_router.profiles import pool_profile
+from langchain_capability_router.registration import (
+    backends_of,
+    named,
+    registered,
+    router_with,
+)
 from langchain_capability_router.requests import take_request
 from langchain_capability_router.structured import Method, structured
 from langchain_capability_router.switching import SwitchedChatModel
@@ -182,34 +189,35 @@ class ChatCapabilityRouter(SwitchedChatModel):
     max_retries: int | None = None
     api_key: SecretStr | None = Field(default=None, repr=False, exclude=True)
 
-    _own: dict[str, LangChainBackend] = PrivateAttr(default_factory=dict)
-
     @classmethod
     def from_models(
         cls,
-        models: Sequence[BaseChatModel] | Mapping[str, BaseChatModel],
+        models: Iterable[BaseChatModel] | Mapping[str, BaseChatModel],
         *,
         capability: str = "chat-completion",
+        strategy: str | None = None,
         router: CapabilityRouter | None = None,
         **settings: Any,
     ) -> Self:
         """Make a pool of chat models; what each can do is read off its ``profile``.
 
         Args:
-            models: Chat models, best with ``max_retries=0``, in the order of preference; by id,
-                or each gets the id ``provider/model``.
+            models: Chat models, best with ``max_retries=0``, in the order of preference. Each gets
+                the id ``provider/model``; the provider of a vendor's second account is
+                ``vendor-2``. A mapping names them otherwise.
             capability: The leaf to register them at.
-            router: Where to register them; None for a new router with the defaults.
+            strategy: Short name of who serves; None for ``priority``: the first that is well.
+            router: Where to register them; None for a new router.
             settings: Further arguments of the class.
 
         Raises:
-            ValueError: If an id is taken, or the capability is not a leaf.
+            TypeError: If one of them is no chat model.
+            ValueError: If there are none, an id is taken, the capability is not a leaf, or there
+                is no such strategy; nothing is registered then.
         """
-        router = router or CapabilityRouter()
-        by_id = dict(models) if isinstance(models, Mapping) else named(models)
-        for model_id, inner in by_id.items():
-            router.register(model_of(model_id, inner, capability))
-        return cls(router=router, capability=capability, models=by_id, **settings)
+        by_id, router = named(models), router_with(strategy, router)
+        with registered(router, by_id, capability):
+            return cls(router=router, capability=capability, models=by_id, **settings)
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
@@ -219,11 +227,17 @@ class ChatCapabilityRouter(SwitchedChatModel):
         self.router.tree.resolve(self.capability)
         if self.pool is not None:
             self.router.pool(self.pool)
-        self._own = {
-            self.router.model(model_id).id: LangChainBackend(inner, model_id)
-            for model_id, inner in self.models.items()
-        }
+        features_of(self.requires)
+        given = {self.router.model(model_id).id: inner for model_id, inner in self.models.items()}
+        own = {model_id: LangChainBackend(inner, model_id) for model_id, inner in given.items()}
+        backends_of(self.router).update(own)
         return self
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show where it asks, without the facts of its models."""
+        yield "router", self.router
+        yield from self._routing().items()
+        yield from self._defaults().items()
 
     @property
     def _llm_type(self) -> str:
@@ -364,7 +378,7 @@ class ChatCapabilityRouter(SwitchedChatModel):
         settings = {**self._routing(), "requires": self.requires}
         request = take_request(self.router, settings, messages, options)
         prompt = Prompt(messages, self.stop if stop is None else stop, options)
-        return ChatCall(self.router, request, prompt, self._own)
+        return ChatCall(self.router, request, prompt, backends_of(self.router))
 
     def _routing(self) -> dict[str, Any]:
         given = {

@@ -6,7 +6,7 @@ Knows no model and sends nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -72,6 +72,7 @@ def subject_of(given: ModerationInput) -> Subject:
     """Read an input: one text for each message, or where there are pictures, parts of one whole.
 
     Raises:
+        TypeError: If it is neither text, nor messages, nor a prompt.
         ValueError: If there is nothing to judge, or something that cannot be judged.
     """
     contents = [_parts(message.get("content")) for message in openai_messages(_messages(given))]
@@ -88,7 +89,12 @@ def subject_of(given: ModerationInput) -> Subject:
 def _messages(given: ModerationInput) -> list[BaseMessage]:
     if isinstance(given, PromptValue):
         return given.to_messages()
-    return convert_to_messages([given] if isinstance(given, str | BaseMessage) else given)
+    if isinstance(given, str | BaseMessage):
+        return convert_to_messages([given])
+    if not isinstance(given, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]  # of callers without types
+        # A dictionary most of all: what is read of it would be its keys.
+        raise TypeError(f"judge a text, messages or a prompt, not a {type(given).__name__}")
+    return convert_to_messages(given)
 
 
 def _parts(content: Any) -> list[dict[str, Any]]:

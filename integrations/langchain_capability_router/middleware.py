@@ -77,7 +77,9 @@ class CapabilityMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
     ??? info "Cheap models for the tools, a strong one for the answer"
 
         ``cheap`` and ``strong`` are pools of the agent's own capability here; where the models
-        stand at different nodes, a choice names the capability.
+        stand at different nodes, a choice names the capability. A pool that is named is never
+        left: where all of it is down, the step fails. ``{"prefers": ["groq"]}`` asks a provider
+        first, and lets the others stand in.
 
         Whether a step is the last is only known when it is over. So each step asks ``tools``; where
         that model calls no tool, its text is thrown away and ``answer`` is asked with the same

@@ -5,7 +5,7 @@ Knows names and numbers only; asks no provider.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from capability_router.engine.feature import Feature
 from capability_router.engine.model import Model
 from capability_router.engine.pool import CapabilityPool
 
-__all__ = ["features_of_chat_model", "known_by_profile", "model_of", "named", "pool_profile"]
+__all__ = ["features_of_chat_model", "known_by_profile", "pool_profile"]
 
 _FEATURES = {
     "tool_calling": Feature.TOOL_CALLING,
@@ -45,17 +45,6 @@ def features_of_chat_model(inner: BaseChatModel) -> frozenset[str] | None:
     return frozenset({*_FEATURES.values(), Feature.JSON_MODE, Feature.STREAMING} - denied)
 
 
-def model_of(model_id: str, inner: BaseChatModel, capability: str) -> Model:
-    """Return what a chat model's profile tells, as a model to register.
-
-    Args:
-        model_id: Id to register it by.
-        inner: The chat model.
-        capability: The leaf it serves.
-    """
-    return known_by_profile(Model(model_id, (capability,)), inner)
-
-
 def known_by_profile(model: Model, inner: BaseChatModel) -> Model:
     """Return a model with what its chat model's profile tells of all that is not declared."""
     profile = cast("dict[str, Any]", inner.profile or {})
@@ -65,26 +54,6 @@ def known_by_profile(model: Model, inner: BaseChatModel) -> Model:
         features=features_of_chat_model(inner) if features is None else features,
         context_window=profile.get("max_input_tokens") if window is None else window,
     )
-
-
-def named(models: Iterable[BaseChatModel]) -> dict[str, BaseChatModel]:
-    """Name chat models ``provider/model``, each account of a vendor being a provider of its own.
-
-    The second account of one vendor is ``vendor-2``: what one key may not, another may.
-    """
-    found: dict[str, BaseChatModel] = {}
-    accounts: dict[str, list[object]] = {}
-    for inner in models:
-        told = inner._get_ls_params()  # pyright: ignore[reportPrivateUsage]  # nothing else tells
-        vendor = told.get("ls_provider", "local")
-        known = accounts.setdefault(vendor, [])
-        name = told.get("ls_model_name", type(inner).__name__)
-        account = _account(inner)
-        if account not in known or f"{_provider(vendor, known.index(account))}/{name}" in found:
-            known.append(account)
-        place = len(known) - 1 - known[::-1].index(account)
-        found[f"{_provider(vendor, place)}/{name}"] = inner
-    return found
 
 
 def pool_profile(pool: CapabilityPool, inner: Mapping[str, BaseChatModel]) -> ModelProfile | None:
@@ -124,15 +93,3 @@ def _of_all(name: str, values: list[Any]) -> object:
     if False in values:
         return False
     return True if all(value is True for value in values) else None
-
-
-def _provider(vendor: str, place: int) -> str:
-    return vendor if place == 0 else f"{vendor}-{place + 1}"
-
-
-def _account(inner: BaseChatModel) -> object:
-    """Return what is equal for two chat models of one account; it holds their secrets."""
-    fields = type(inner).model_fields
-    at = [name for name in fields if any(part in name for part in ("base", "url", "endpoint"))]
-    values = (getattr(inner, name, None) for name in [*sorted(inner.lc_secrets), *at])
-    return [type(inner), *(value for value in values if not callable(value))]

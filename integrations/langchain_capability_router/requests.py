@@ -43,16 +43,19 @@ def take_request(
         options: The parameters; loses those that are for the router.
 
     Raises:
-        TypeError: If ``requires`` or ``prefers`` is no list of names.
-        ValueError: If a required feature does not exist.
+        TypeError: If something is of another type: a name no text, a time no number.
+        ValueError: If a required feature does not exist, or a time is negative.
     """
     given = {name: options.pop(name) for name in _ROUTED & options.keys()}
     options.pop("stream", None)
     asked = {**defaults, **{name: value for name, value in given.items() if value is not None}}
     model = asked.get("model")
-    if model is not None and _is_capability(router, model):
-        asked["capability"], model = given.get("capability") or model, None
+    if isinstance(model, str) and _is_capability(router, model):
+        asked["capability"], asked["model"] = given.get("capability") or model, None
     session = asked.get("session")
+    for name in ("capability", "pool", "model"):
+        if not isinstance(asked.get(name), str | None):
+            raise TypeError(f"{name} {asked[name]!r} must be a name")
     return CompletionRequest(
         asked["capability"],
         requires=_names("requires", defaults.get("requires"))
@@ -65,7 +68,7 @@ def take_request(
         timeout_s=asked.get("timeout"),
         session=None if session is None else str(session),
         prefers=asked.get("prefers") or (),
-        model=model,
+        model=asked.get("model"),
     )
 
 

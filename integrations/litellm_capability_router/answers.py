@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 
+_NO_SUCH_VENDOR = "LLM Provider NOT provided"
+"""What LiteLLM says, as a 400 of its own, of a vendor that it does not know."""
+
 _LAST_EVENTS = frozenset({"response.completed", "response.incomplete"})
 
 
@@ -45,6 +48,9 @@ def failure_of_litellm(error: BaseException) -> Failure:
     if type(root).__name__ == "UnsupportedParamsError":
         # It says 400, but was raised before any request was sent: the next model may do.
         return replace(failure, kind=FailureKind.UNSUPPORTED)
+    if _NO_SUCH_VENDOR in str(root) and _headers_of(root) is None:
+        # The configuration is to blame, not the caller, and other models may be well.
+        return replace(failure, kind=FailureKind.NOT_FOUND, status=None)
     if failure.kind is FailureKind.SERVER_ERROR and _headers_of(root) is None:
         return replace(failure, kind=FailureKind.CONNECTION, status=None)
     return failure

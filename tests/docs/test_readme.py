@@ -16,7 +16,8 @@ from capability_router.config import loads
 from capability_router.lab import Lab
 from tests.docs.snippets import README, snippet, snippets
 
-PYTHON = {"In LangChain", "In LiteLLM", "Around any other call"}
+PYTHON = {"In LangChain", "From with_fallbacks", "In LiteLLM", "Around any other call"}
+PORTS = ("9001", "9002")
 
 
 @pytest.fixture
@@ -24,20 +25,25 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """Providers at work, and the README's router.yaml with their addresses in the folder."""
     with Lab(["alpha", "beta"], answers="echo") as lab:
         text = snippet("A configuration")
-        for port, provider in zip(("9001", "9002"), lab, strict=True):
-            assert f"http://127.0.0.1:{port}/v1" in text
-            text = text.replace(f"http://127.0.0.1:{port}/v1", provider.base_url)
-        (tmp_path / "router.yaml").write_text(text)
+        assert all(f"http://127.0.0.1:{port}/v1" in text for port in PORTS)
+        (tmp_path / "router.yaml").write_text(addressed(text, lab))
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("ALPHA_KEY", "a")
         monkeypatch.setenv("BETA_KEY", "b")
         yield lab
 
 
-def run(heading: str) -> str:
+def addressed(text: str, lab: Lab) -> str:
+    """Put the addresses of the lab where the README has those of its own providers."""
+    for port, provider in zip(PORTS, lab, strict=True):
+        text = text.replace(f"http://127.0.0.1:{port}/v1", provider.base_url)
+    return text
+
+
+def run(heading: str, lab: Lab) -> str:
     """Run a block as a program of its own, in the current folder, and return what it prints."""
     program = Path("snippet.py")
-    program.write_text(snippet(heading))
+    program.write_text(addressed(snippet(heading), lab))
     done = subprocess.run(
         [sys.executable, str(program)], capture_output=True, text=True, check=False
     )
@@ -47,7 +53,7 @@ def run(heading: str) -> str:
 
 @pytest.mark.parametrize("heading", sorted(PYTHON))
 def test_a_snippet_runs_as_it_stands(heading: str, lab: Lab) -> None:
-    printed = run(heading)
+    printed = run(heading, lab)
     if heading == "Around any other call":
         assert printed.startswith("summarization -> beta/small (beta/small: served in ")
     else:
@@ -56,9 +62,12 @@ def test_a_snippet_runs_as_it_stands(heading: str, lab: Lab) -> None:
         assert lab["alpha"].request_count == 2
 
 
-def test_the_langchain_snippet_answers_while_the_first_provider_is_dead(lab: Lab) -> None:
+@pytest.mark.parametrize("heading", ["In LangChain", "From with_fallbacks"])
+def test_a_langchain_snippet_answers_while_the_first_provider_is_dead(
+    heading: str, lab: Lab
+) -> None:
     lab["alpha"].stop()
-    assert "beta echoes" in run("In LangChain")
+    assert "beta echoes" in run(heading, lab)
 
 
 @pytest.mark.usefixtures("lab")

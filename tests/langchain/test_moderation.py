@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from langchain_core.exceptions import ModelError
@@ -156,12 +157,14 @@ def test_models_that_see_no_pictures_are_not_asked_about_them(lab: Lab, judge: J
         ([], "neither text nor picture"),
         (AIMessage(""), "neither text nor picture"),
         (HumanMessage([SOUND]), "'input_audio' cannot be judged"),
+        ({"text": VIOLENT}, "a text, messages or a prompt, not a dict"),
+        (3, "a text, messages or a prompt, not a int"),
     ],
 )
 def test_what_cannot_be_judged_is_an_error_and_nobody_is_asked(
-    lab: Lab, judge: Judge, given: ModerationInput, told: str
+    lab: Lab, judge: Judge, given: Any, told: str
 ) -> None:
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises((ValueError, TypeError), match=told):
         judge(moderator_of(lab), given)
     assert lab["alpha"].request_count == 0
 

@@ -159,6 +159,35 @@ def test_one_name_instead_of_a_list_is_refused(lab: Lab) -> None:
         chat.invoke("x", prefers="beta")
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"deadline": "5"}, "deadline_s '5' must be a number of seconds"),
+        ({"deadline": -3}, "deadline_s -3 must not be below 0"),
+        ({"timeout": "x"}, "timeout_s 'x' must be a number"),
+        ({"pool": 3}, "pool 3 must be a name"),
+        ({"model": ["tiny"]}, r"model \['tiny'\] must be a name"),
+        ({"requires": ["tools"]}, "unknown feature 'tools'; there are: assistant_prefill"),
+        ({"requires": ["tool_caling"]}, "nearest: tool_calling"),
+    ],
+)
+def test_values_that_make_no_sense_are_named(lab: Lab, given: dict[str, Any], told: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=told):
+        through_litellm(lab).invoke("x", **given)
+    assert lab["alpha"].request_count == 0
+
+
+def test_vendor_that_nobody_knows_is_passed_over(lab: Lab, ask: Ask) -> None:
+    chat = through_litellm(lab)
+    chat.router.deactivate("alpha/tiny")
+    chat.router.register(Model("nosuch/tiny", ("chat-completion",)))
+    chat.router.add_pool(
+        "text", "chat-completion", preferences=PoolPreferences(model_priority=["nosuch/tiny"])
+    )
+    assert served_by(ask(chat, "x")) == "beta/tiny"
+    assert chat.router.decisions[-1].attempts[0].kind == "not_found"
+
+
 def switched(chat: ChatCapabilityRouter) -> None:
     """Let ``beta`` be the only one for another capability, a pool and a feature."""
     router = chat.router

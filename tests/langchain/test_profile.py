@@ -11,7 +11,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
 
 from capability_router import CapabilityRouter, Feature, Model
-from capability_router.lab import Lab
+from capability_router.lab import Lab, server_error
 from langchain_capability_router import ChatCapabilityRouter
 from tests.langchain.pools import Ask, chat_openai, router_of
 
@@ -152,6 +152,68 @@ def test_chat_models_are_named_by_hand_and_settings_go_to_the_class() -> None:
     answer = chat.invoke("x")
     assert answer.response_metadata["capability_router"]["served_by"] == "there/fake"
     assert chat.temperature == 0.5
+
+
+def test_first_model_serves_again_when_it_is_well_unless_another_strategy_is_asked_for(
+    lab: Lab,
+) -> None:
+    inner = {f"{provider.name}/tiny": chat_openai(provider) for provider in lab}
+    for strategy, served in ((None, "alpha"), ("stick-until-failure", "beta")):
+        chat = ChatCapabilityRouter.from_models(inner, strategy=strategy)
+        lab["alpha"].script(server_error())
+        assert chat.invoke("x").text == "beta echoes: x"
+        assert chat.invoke("x").text == f"{served} echoes: x"
+
+
+def test_chat_models_belong_to_the_router_they_were_given_to(lab: Lab) -> None:
+    router = CapabilityRouter()
+    first = ChatCapabilityRouter.from_models(
+        {"alpha/tiny": chat_openai(lab["alpha"])}, router=router
+    )
+    ChatCapabilityRouter.from_models(
+        {"beta/tiny": chat_openai(lab["beta"])}, router=router, capability="summarization"
+    )
+    assert first.invoke("x", capability="summarization").text == "beta echoes: x"
+
+
+@pytest.mark.parametrize(
+    ("models", "error", "told"),
+    [
+        ([], ValueError, "at least one chat model"),
+        ("gpt-4o", TypeError, "a list of chat models, found a str"),
+        (FakeListChatModel(responses=["x"]), TypeError, "found a FakeListChatModel"),
+        (["gpt-4o"], TypeError, "holds a str, which is no chat model"),
+        ([FakeListChatModel(responses=["x"]).bind(stop=["y"])], TypeError, "bind or wrap the pool"),
+        ({"a/b": FakeListChatModel(responses=["x"]).with_retry()}, TypeError, "RunnableRetry"),
+    ],
+)
+def test_what_is_no_list_of_chat_models_is_refused(
+    models: Any, error: type[Exception], told: str
+) -> None:
+    router = CapabilityRouter()
+    with pytest.raises(error, match=told):
+        ChatCapabilityRouter.from_models(models, router=router)
+    assert router.models == []
+
+
+def test_nothing_is_registered_where_anything_is_wrong() -> None:
+    router, fake = CapabilityRouter(), FakeListChatModel(responses=["x"])
+    with pytest.raises(ValueError, match="tools"):
+        ChatCapabilityRouter.from_models([fake], router=router, requires=["tools"])
+    with pytest.raises(ValueError, match="the one given has its own"):
+        ChatCapabilityRouter.from_models([fake], router=router, strategy="priority")
+    with pytest.raises(ValueError, match="nearest: priority"):
+        ChatCapabilityRouter.from_models([fake], strategy="prioroty")
+    assert router.models == []
+
+
+def test_chat_model_shows_where_it_asks() -> None:
+    fake = FakeListChatModel(responses=["x"])
+    chat = ChatCapabilityRouter.from_models({"here/fake": fake}, temperature=0.5, prefers=["here"])
+    assert repr(chat) == (
+        "ChatCapabilityRouter(router=CapabilityRouter(1 models, pools: none),"
+        " capability='chat-completion', prefers=('here',), temperature=0.5)"
+    )
 
 
 @pytest.mark.parametrize("same", [2, 3])
