@@ -99,7 +99,12 @@ def check(config: Annotated[Path, typer.Argument(help="The YAML file.")]) -> Non
         if router.pool(leaf) not in router.pools:
             _show_pool(router.pool(leaf), " (no pool of its own: the defaults hold)")
     models, pools = _counted(len(router.models), "model"), _counted(len(router.pools), "pool")
-    _out.print(f"{models}, {pools}: [green]all is well[/]", highlight=False)
+    empty = [pool.name for pool in router.pools if not pool.get_state().active_count]
+    verdict = "[green]all is well[/]"
+    if empty or not router.models:
+        where = escape(", ".join(empty)) or "any pool"
+        verdict = f"[yellow]well formed, but no model can serve in {where}[/]"
+    _out.print(f"{models}, {pools}: {verdict}", highlight=False)
 
 
 @app.command()

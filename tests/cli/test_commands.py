@@ -115,3 +115,16 @@ def fetch(url: str, method: str, body: dict[str, object]) -> str:
     asked = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
     with urllib.request.urlopen(asked, timeout=10) as response:
         return str(response.read().decode())
+
+
+def test_check_says_where_nobody_can_serve(tmp_path: Path) -> None:
+    config = tmp_path / "router.yaml"
+    config.write_text(f"{GOOD}  code: {{hierarchy_node: code-generation}}\n")
+    code, shown = run("check", str(config))
+    assert code == 0
+    assert "1 model, 2 pools: well formed, but no model can serve in code" in shown
+    config.write_text("providers: {}\n")
+    assert (
+        "0 models, 0 pools: well formed, but no model can serve in any pool"
+        in run("check", str(config))[1]
+    )
