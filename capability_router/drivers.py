@@ -39,16 +39,19 @@ class Watch(Protocol[Chunk_contra]):
     """Follows the chunks of one streamed attempt.
 
     Attributes:
-        text: The text handed out so far.
         usage: The tokens counted so far.
         committed: True once a chunk has brought text, a tool call or reasoning.
         complete: True once a real finish reason has come; a stream without one was cut.
     """
 
-    text: str
     usage: Usage
     committed: bool
     complete: bool
+
+    @property
+    def text(self) -> str:
+        """The text handed out so far."""
+        ...
 
     def take(self, chunk: Chunk_contra) -> None:
         """Note one chunk."""

@@ -48,14 +48,6 @@ class CapabilityPool(RoutedPool):
         """Which models it takes, and in which order it prefers them."""
         return self._preferences
 
-    @property
-    def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that tell which models are in it, active or not.
-
-        The same in every process; for keys of caches, where answers of other models are others.
-        """
-        return f"{self._roster.fingerprint:016x}"
-
     def get_active_models(self) -> list[Model]:
         """Return the models that are eligible now, in the order they joined."""
         with self._guard:

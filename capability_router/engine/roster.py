@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterator, Mapping
-from hashlib import blake2b
 from heapq import merge
 from itertools import takewhile
 from math import inf
@@ -17,7 +16,6 @@ from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.lanes import Lanes
 from capability_router.engine.limits import Meter
 from capability_router.engine.member import Member, Order, Standby
-from capability_router.engine.model import Model
 from capability_router.engine.reason import ERRORS, Reason
 from capability_router.engine.state import StandbyState
 
@@ -44,7 +42,6 @@ class Roster:
         next_return_at: The same of the first return.
         ejected: How many are on standby for errors.
         transitions: Deactivations and recoveries so far.
-        fingerprint: Tells any two sets of members apart, and is the same in every process.
     """
 
     __slots__ = (
@@ -54,7 +51,6 @@ class Roster:
         "_returns",
         "_trials",
         "ejected",
-        "fingerprint",
         "members",
         "next_at",
         "next_return_at",
@@ -79,7 +75,6 @@ class Roster:
         self.next_at = inf
         self.ejected = 0
         self.transitions = 0
-        self.fingerprint = 0
 
     def join(self, member: Member) -> None:
         """Take a new member in as active."""
@@ -101,12 +96,10 @@ class Roster:
         if member.standby is None:
             self._lanes.withdraw(member)
         self._lanes.leave(member)
-        self.fingerprint ^= _mark(member.model)
 
     def order_anew(self, member: Member) -> None:
         """Find a member's place in the order of service, or among those that wait."""
         self._lanes.join(member)
-        self.fingerprint ^= _mark(member.model)
         if member.standby is None:
             self._lanes.admit(member)
         elif member.standby.place is not None:
@@ -355,11 +348,3 @@ def _standby_of(member: Member) -> Standby:
     if member.standby is None:
         raise AssertionError(f"{member.model.id!r} is active, not on standby")
     return member.standby
-
-
-def _mark(model: Model) -> int:
-    """Return a number for a model that is the same in every process, unlike ``hash``."""
-    text = f"{model.id} {model.name}"
-    # A file may hold half of a surrogate pair; it is a text like any other here.
-    told = text.encode(errors="surrogatepass")
-    return int.from_bytes(blake2b(told, digest_size=8).digest())

@@ -68,6 +68,14 @@ class Router(LeaseDesk):
         """
         return self._topology.states[self.model(model_id).id]
 
+    @property
+    def revision(self) -> int:
+        """Grows with every change after which other models, or the same elsewhere, may serve.
+
+        For those who keep what they work out of ``candidates``.
+        """
+        return self._topology.revision
+
     def candidates(self, request: CompletionRequest) -> list[Model]:
         """Return the models that may serve a request by what they are, whatever their standing.
 
@@ -243,6 +251,7 @@ class Router(LeaseDesk):
             for provider in before.providers:
                 self._providers.pop(provider.id, None)
             self._providers.update((provider.id, provider) for provider in blueprint.providers)
+            self._topology.revision += 1
             self._assessor.faults = blueprint.faults
             self._topology.replant(blueprint.tree)
             self._drop_models(before, blueprint)

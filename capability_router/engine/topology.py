@@ -36,6 +36,7 @@ class Topology:
 
     Attributes:
         version: Grows with every change after which other pools may serve a request.
+        revision: Grows with every change after which other models may serve one.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Topology:
         self._accounts = accounts
         self._make_pool = make_pool
         self.version = 0
+        self.revision = 0
         self.states: dict[str, ModelState] = {}
         self.models: dict[str, Model] = {}
         self.pools: dict[str, CapabilityPool] = {}
@@ -102,6 +104,7 @@ class Topology:
                 f"model {model.id!r} is of provider {old.provider!r}; unregister it to make it one"
                 f" of {model.provider!r}"
             )
+        self.revision += 1
         self.models[model.id] = self._models_of[model.provider][model.id] = model
         for pool in [pool for pool in self._of_model[model.id] if not pool.covers(model)]:
             self._part(pool, old)
@@ -117,6 +120,7 @@ class Topology:
             UnknownModelError: If it is not registered.
         """
         model = self.model(model_id)
+        self.revision += 1
         for pool in self._of_model.pop(model_id):
             pool.leave(model)
             self._count(model.provider, pool, -1)
@@ -288,6 +292,7 @@ class Topology:
         ]
         for other in self._of_provider.get(model.provider, ()):
             elsewhere += other.inquiry.standing_with(model.provider)
+        self.revision += 1
         self._of_model[model.id].append(pool)
         self._count(model.provider, pool, 1)
         pool.join(model)
@@ -296,6 +301,7 @@ class Topology:
             pool.send_away(model, self._ordered_away[model.id])
 
     def _part(self, pool: CapabilityPool, model: Model) -> None:
+        self.revision += 1
         self._of_model[model.id].remove(pool)
         self._count(model.provider, pool, -1)
         pool.leave(model)
@@ -303,6 +309,7 @@ class Topology:
     def _forget_routes(self) -> None:
         self._covering.clear()
         self.version += 1
+        self.revision += 1
 
     def _count(self, provider: str, pool: CapabilityPool, change: int) -> None:
         """Keep how many models of a provider a pool has; a pool without any is not listed."""

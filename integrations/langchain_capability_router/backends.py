@@ -149,8 +149,7 @@ class LangChainBackend:
     async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
         """Return a complete answer within ``timeout_s`` seconds."""
         options = native_options(self.inner, prompt.options)
-        if self.inner.rate_limiter is not None:
-            await self.inner.rate_limiter.aacquire(blocking=True)
+        await self._awaited_turn(timeout_s)
         call = type(self.inner) if is_the_clients_loop() else BaseChatModel
         for left in reversed(range(STALE_CONNECTIONS)):
             try:
@@ -158,6 +157,11 @@ class LangChainBackend:
                     return await call._agenerate(  # pyright: ignore[reportPrivateUsage]  # see the class
                         self.inner, self._messages(prompt), prompt.stop, **options
                     )
+            except NotImplementedError:
+                if call is not BaseChatModel:
+                    raise
+                # It has no sync call that a thread could make: nothing is shared with other loops.
+                call = type(self.inner)
             except Exception as error:
                 if not left or not is_of_a_closed_loop(error):
                     raise
@@ -167,7 +171,7 @@ class LangChainBackend:
         self, prompt: Prompt, timeout_s: float
     ) -> Generator[ChatGenerationChunk, None, None]:
         """Yield an answer; ``timeout_s`` cannot be held here."""
-        if not self._streams(sync=True):
+        if not self._streams(prompt, sync=True):
             yield whole(self.generate(prompt, timeout_s))
             return
         options = native_options(self.inner, prompt.options)
@@ -190,12 +194,11 @@ class LangChainBackend:
         self, prompt: Prompt, timeout_s: float
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
-        if not self._streams(sync=False):
+        if not self._streams(prompt, sync=False):
             yield whole(await self.agenerate(prompt, timeout_s))
             return
         options = native_options(self.inner, prompt.options)
-        if self.inner.rate_limiter is not None:
-            await self.inner.rate_limiter.aacquire(blocking=True)
+        await self._awaited_turn(timeout_s)
         ending = _Ending(self._tells_ending)
         async with self._opened(prompt, options, timeout_s) as (first, chunks):
             chunk = first
@@ -220,6 +223,11 @@ class LangChainBackend:
             try:
                 rest = each_within(timeout_s, chunks)
                 first = await anext(rest, None)
+            except NotImplementedError:
+                if call is not BaseChatModel:
+                    raise
+                call = type(self.inner)
+                continue
             except Exception as error:
                 if not left or not is_of_a_closed_loop(error):
                     raise
@@ -232,16 +240,30 @@ class LangChainBackend:
                     await chunks.aclose()
             return
 
+    async def _awaited_turn(self, timeout_s: float) -> None:
+        """Wait for the model's own rate limiter, whose patience is nobody's fault."""
+        if self.inner.rate_limiter is None:
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.inner.rate_limiter.aacquire(blocking=True)
+        except TimeoutError as error:
+            told = f"the rate limiter of {type(self.inner).__name__} let nothing pass"
+            raise UnsupportedByModelError(f"{told} within {timeout_s:.1f} s") from error
+
     def _messages(self, prompt: Prompt) -> list[BaseMessage]:
         if self._maker == OWN_NAME:
             # Another pool: it knows better who said what.
             return list(prompt.messages)
         return acceptable(prompt.messages, maker=self._maker, model_id=self._model_id)
 
-    def _streams(self, *, sync: bool) -> bool:
-        """Whether the model has a stream of its own for this kind of call."""
+    def _streams(self, prompt: Prompt, *, sync: bool) -> bool:
+        """Whether the model has a stream of its own for this kind of call, and may use it."""
         cls, base = type(self.inner), BaseChatModel
-        if self.inner.disable_streaming is True:
+        off = self.inner.disable_streaming
+        if off is True or (off == "tool_calling" and prompt.options.get("tools")):
+            return False
+        if "streaming" in self.inner.model_fields_set and not getattr(self.inner, "streaming", 1):
             return False
         has_sync = cls._stream is not base._stream  # pyright: ignore[reportPrivateUsage]  # as core
         if sync or has_sync:

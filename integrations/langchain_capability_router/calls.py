@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Generator, Mapping
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -15,10 +16,12 @@ from capability_router.engine.call import Call, Try
 from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
 from capability_router.router import CapabilityRouter
-from langchain_capability_router.backends import ChatBackend, LangChainBackend, Prompt
+from langchain_capability_router.backends import ChatBackend, Prompt
 from langchain_capability_router.errors import as_model_errors
 from langchain_capability_router.judges import AnswerJudge, ChunkWatch
 from langchain_capability_router.litellm_backend import LiteLLMBackend
+from langchain_capability_router.standing import Standing
+from langchain_capability_router.tools import has_provider_tools
 from litellm_capability_router.host import aload_litellm, load_litellm
 
 __all__ = ["ChatCall"]
@@ -35,7 +38,7 @@ class ChatCall:
         router: Chooses the models.
         request: What is asked for.
         prompt: What each model is asked.
-        own: Backends by model id; any other model is called through LiteLLM.
+        standing: Who is called by a chat model of its own; any other goes through LiteLLM.
     """
 
     def __init__(
@@ -43,37 +46,36 @@ class ChatCall:
         router: CapabilityRouter,
         request: CompletionRequest,
         prompt: Prompt,
-        own: Mapping[str, LangChainBackend],
+        standing: Standing,
     ) -> None:
         self._router = router
         self._request = request
         self._prompt = prompt
-        self._own = own
+        self._standing = standing
+        self._provider_tools = has_provider_tools(prompt.options)
         self._model: Model | None = None
 
     def generate(self) -> ChatResult:
         """Return the answer of the first model that gives one."""
-        if not self._own:
-            # Importing it takes seconds, which are neither a model's latency nor the deadline's.
-            load_litellm()
+        self._prepare()
         with as_model_errors():
-            result = drivers.call(self._plan, self._ask, AnswerJudge(), self._router.clock)
+            judge = AnswerJudge(self._provider_tools)
+            result = drivers.call(self._plan, self._ask, judge, self._router.clock)
         return self._labelled(result)
 
     async def agenerate(self) -> ChatResult:
         """Return the answer of the first model that gives one."""
-        if not self._own:
-            await aload_litellm()
+        await self._aprepare()
         with as_model_errors():
-            result = await drivers.acall(self._plan, self._aask, AnswerJudge(), self._router.clock)
+            judge = AnswerJudge(self._provider_tools)
+            result = await drivers.acall(self._plan, self._aask, judge, self._router.clock)
         return self._labelled(result)
 
     def stream(self) -> Generator[ChatGenerationChunk, None, None]:
         """Yield the answer of the first model that begins one, and a last chunk about the way."""
-        if not self._own:
-            load_litellm()
+        self._prepare()
         named = False
-        chunks = drivers.stream(self._plan, self._open, ChunkWatch, self._router.clock)
+        chunks = drivers.stream(self._plan, self._open, self._watch, self._router.clock)
         with as_model_errors(), closing(chunks):
             for chunk in chunks:
                 named = named or _is_named(chunk)
@@ -82,10 +84,9 @@ class ChatCall:
 
     async def astream(self) -> AsyncGenerator[ChatGenerationChunk, None]:
         """Yield the answer of the first model that begins one, and a last chunk about the way."""
-        if not self._own:
-            await aload_litellm()
+        await self._aprepare()
         named = False
-        chunks = drivers.astream(self._plan, self._aopen, ChunkWatch, self._router.clock)
+        chunks = drivers.astream(self._plan, self._aopen, self._watch, self._router.clock)
         with as_model_errors():
             async with aclosing(chunks):
                 async for chunk in chunks:
@@ -97,6 +98,20 @@ class ChatCall:
     def _plan(self) -> Call:
         """The call, begun with its first use: its deadline runs from then on."""
         return self._router.plan(self._request)
+
+    def _prepare(self) -> None:
+        """Import what models are called through, which is neither their latency nor a deadline's.
+
+        Where it is missing, the model that needs it says so when its turn comes.
+        """
+        if not self._standing.all_own:
+            with suppress(ImportError):
+                load_litellm()
+
+    async def _aprepare(self) -> None:
+        if not self._standing.all_own:
+            with suppress(ImportError):
+                await aload_litellm()
 
     def _ask(self, step: Try) -> ChatResult:
         return self._backend(step).generate(self._prompt, step.timeout_s)
@@ -110,9 +125,12 @@ class ChatCall:
     def _aopen(self, step: Try) -> AsyncGenerator[ChatGenerationChunk, None]:
         return self._backend(step).astream(self._prompt, step.timeout_s)
 
+    def _watch(self) -> ChunkWatch:
+        return ChunkWatch(self._provider_tools)
+
     def _backend(self, step: Try) -> ChatBackend:
         self._model = step.model
-        own = self._own.get(step.model.id)
+        own = self._standing.own.get(step.model.id)
         if own is not None:
             own.check(step.model, self._plan.request)
             return own
@@ -123,9 +141,9 @@ class ChatCall:
         way = self._way()
         label = {**self._name(result.llm_output or {}), "capability_router": way}
         traced = self._traced(way)
-        for generation in result.generations:
-            _put_label(generation, label, traced)
-        return result
+        labelled = copy(result)
+        labelled.generations = [_with_label(each, label, traced) for each in result.generations]
+        return labelled
 
     def _last(self, named: bool) -> ChatGenerationChunk:
         """Return the chunk that ends a stream; it alone tells the way, as chunks are summed up."""
@@ -166,21 +184,29 @@ def _is_named(chunk: ChatGenerationChunk) -> bool:
 
 
 def _inner(chunk: ChatGenerationChunk) -> ChatGenerationChunk:
-    """Return a chunk that is not the last one: another follows it here."""
-    message = chunk.message
+    """Return a chunk that is not the last one, and tells no way: the last one here does."""
+    message, info = chunk.message, chunk.generation_info
     if isinstance(message, AIMessageChunk) and message.chunk_position is not None:
-        chunk.message = message.model_copy(update={"chunk_position": None})
+        message = chunk.message = message.model_copy(update={"chunk_position": None})
+    if "capability_router" in message.response_metadata:
+        # Of a pool within this pool.
+        told = dict(message.response_metadata)
+        del told["capability_router"]
+        chunk.message = message.model_copy(update={"response_metadata": told})
+        chunk.generation_info = {k: v for k, v in (info or {}).items() if k != _FOR_TRACERS}
     return chunk
 
 
-def _put_label(
+def _with_label(
     generation: ChatGeneration, label: Mapping[str, Any], traced: Mapping[str, Any]
-) -> None:
-    """Label a copy of the message: it may belong to whoever made the chat model."""
-    told = generation.message.response_metadata
-    metadata = {**told, **label}
+) -> ChatGeneration:
+    """Return a copy: the answer may belong to whoever made the chat model."""
+    metadata = {**generation.message.response_metadata, **label}
     name = _metadata(generation).get("model_name")
     if name:
         metadata["model_name"] = name
-    generation.message = generation.message.model_copy(update={"response_metadata": metadata})
-    generation.generation_info = {**(generation.generation_info or {}), **traced}
+    labelled, message = copy(generation), copy(generation.message)
+    message.response_metadata = metadata
+    labelled.message = message
+    labelled.generation_info = {**(generation.generation_info or {}), **traced}
+    return labelled

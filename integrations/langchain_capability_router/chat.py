@@ -15,21 +15,17 @@ from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
 from capability_router.engine.feature import features_of
 from capability_router.router import CapabilityRouter
-from langchain_capability_router.backends import OWN_NAME, LangChainBackend, Prompt
+from langchain_capability_router.backends import OWN_NAME, Prompt
 from langchain_capability_router.calls import ChatCall
 from langchain_capability_router.configured import Configured, form_of, router_of_environment
-from langchain_capability_router.profiles import pool_profile
-from langchain_capability_router.registration import (
-    backends_of,
-    named,
-    registered,
-    router_with,
-)
+from langchain_capability_router.profiles import joint_profile
+from langchain_capability_router.registration import named, registered, router_with
 from langchain_capability_router.requests import take_request
+from langchain_capability_router.standing import Memo, Standing
 from langchain_capability_router.structured import Method, structured
 from langchain_capability_router.switching import SwitchedChatModel
 from langchain_capability_router.tools import Tool, neutral_tool
@@ -46,8 +42,7 @@ class ChatCapabilityRouter(SwitchedChatModel):
         pip install "capability-router[langchain,litellm]"
         ```
 
-        Models are called through LiteLLM, or through a chat model of your own (``models``);
-        whoever gives each model an own one needs no LiteLLM.
+        Models are called through LiteLLM, or through chat models of your own (``models``).
 
     ??? info "Key init args"
 
@@ -63,8 +58,7 @@ class ChatCapabilityRouter(SwitchedChatModel):
         timeout: Seconds one attempt may take at most, > 0; None for the pool's own limit. An own
             chat model keeps to it in async calls only.
         streaming: True to ask for streams even in ``invoke``.
-        max_retries, api_key: Taken because every chat model takes them, and of no effect: how often
-            a call tries is the pool's retry policy, and credentials belong to the providers.
+        max_retries, api_key: Of no effect: these are the pool's and the providers' business.
 
     ??? info "Instantiate"
 
@@ -118,15 +112,12 @@ class ChatCapabilityRouter(SwitchedChatModel):
     ??? info "Structured output"
 
         ```python
-        chat.with_structured_output(Joke).invoke("Tell me a joke.")
+        chat.with_structured_output(Joke, method="json_schema").invoke("Tell me a joke.")
         ```
-
-        ``method`` is ``function_calling``, ``json_schema`` or ``json_mode``.
 
     ??? info "Image input"
 
-        Pictures, sounds and documents in LangChain's, OpenAI's or Anthropic's blocks. Only models
-        that take them are asked, where it is declared what they take.
+        Pictures, sounds and documents in LangChain's, OpenAI's or Anthropic's blocks.
 
     ??? info "Per call"
 
@@ -143,7 +134,7 @@ class ChatCapabilityRouter(SwitchedChatModel):
         chat.invoke("Say hello.").usage_metadata
         ```
 
-        The tokens of the model that served, counted once whatever was tried.
+        The tokens of the model that served, counted once.
 
     ??? info "Response metadata"
 
@@ -189,6 +180,8 @@ class ChatCapabilityRouter(SwitchedChatModel):
     max_retries: int | None = None
     api_key: SecretStr | None = Field(default=None, repr=False, exclude=True)
 
+    _memo: Memo = PrivateAttr(default_factory=Memo)
+
     @classmethod
     def from_models(
         cls,
@@ -222,15 +215,13 @@ class ChatCapabilityRouter(SwitchedChatModel):
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         """Refuse names that the router does not know, before the first request does."""
-        # It opens nothing here: whoever reads it later must not find a secret.
-        self.api_key = None
+        self.api_key = None  # It opens nothing here, and must not be found later.
         self.router.tree.resolve(self.capability)
         if self.pool is not None:
             self.router.pool(self.pool)
         features_of(self.requires)
-        given = {self.router.model(model_id).id: inner for model_id, inner in self.models.items()}
-        own = {model_id: LangChainBackend(inner, model_id) for model_id, inner in given.items()}
-        backends_of(self.router).update(own)
+        for model_id in self.models:
+            self.router.model(model_id)
         return self
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -247,9 +238,11 @@ class ChatCapabilityRouter(SwitchedChatModel):
     def _identifying_params(self) -> Mapping[str, Any]:
         """What tells two of these apart, in traces and as the key of a cache."""
         return {
-            **self._routing(),
+            "capability": self.capability,
+            "pool": self.pool,
             "requires": sorted(self.requires),
-            "members": self.router.pool(self.pool or self.capability).fingerprint,
+            "prefers": self.prefers,
+            "models": self._standing().fingerprint,
             **self._defaults(),
             "stop": self.stop,
         }
@@ -271,7 +264,7 @@ class ChatCapabilityRouter(SwitchedChatModel):
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return pool_profile(self.router.pool(self.pool or self.capability), self.models)
+        return joint_profile(self._standing().candidates, self.models)
 
     # The return type is not only for readers: ``with_fallbacks`` forwards these two by it.
     def bind_tools(
@@ -325,6 +318,8 @@ class ChatCapabilityRouter(SwitchedChatModel):
 
     def get_num_tokens(self, text: str) -> int:
         """Estimate tokens at four characters each; which model will count them is open."""
+        if self.custom_get_token_ids is not None:
+            return super().get_num_tokens(text)
         return math.ceil(len(text) / 4)
 
     def get_num_tokens_from_messages(
@@ -378,7 +373,10 @@ class ChatCapabilityRouter(SwitchedChatModel):
         settings = {**self._routing(), "requires": self.requires}
         request = take_request(self.router, settings, messages, options)
         prompt = Prompt(messages, self.stop if stop is None else stop, options)
-        return ChatCall(self.router, request, prompt, backends_of(self.router))
+        return ChatCall(self.router, request, prompt, self._standing())
+
+    def _standing(self) -> Standing:
+        return self._memo.standing_of(self.router, (self.capability, self.pool), self.models)
 
     def _routing(self) -> dict[str, Any]:
         given = {

@@ -146,8 +146,13 @@ def as_model_errors() -> Generator[None, None, None]:
         raise
 
 
-def failure_of(error: BaseException) -> Failure:
+def failure_of(error: BaseException, *, provider_tools: bool = False) -> Failure:
     """Name what an exception of a chat model means; the HTTP status decides where there is one.
+
+    Args:
+        error: What was raised.
+        provider_tools: Whether the request had tools that a provider runs itself. Clients send it
+            to another address then, which only that provider has: a 404 says nothing of the model.
 
     Returns:
         A failure that keeps the exception. What no rule knows is ``invalid_request``: it would
@@ -163,6 +168,8 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, ContextOverflowError):
         return replace(found, kind=FailureKind.CONTEXT_OVERFLOW)
     if isinstance(error, UnsupportedByModelError):
+        return replace(found, kind=FailureKind.UNSUPPORTED)
+    if provider_tools and found.kind is FailureKind.NOT_FOUND:
         return replace(found, kind=FailureKind.UNSUPPORTED)
     if found.kind is not FailureKind.INVALID_REQUEST or found.status is not None:
         return found

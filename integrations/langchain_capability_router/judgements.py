@@ -5,22 +5,31 @@ Knows no model and sends nothing.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import BaseMessage, convert_to_messages
+from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
 
-from langchain_capability_router.litellm_messages import openai_messages
+from langchain_capability_router.blocks import portable
+from langchain_capability_router.litellm_messages import sent_block
 from langchain_capability_router.replies import UnreadableReplyError
 
 __all__ = ["Moderation", "ModerationInput", "Subject", "moderation_of", "subject_of"]
 
 ModerationInput = LanguageModelInput | BaseMessage
 """A text, a message, a list of messages, or a prompt."""
+
+# Blocks that say again what stands among the calls of tools.
+_CALLS = frozenset(
+    {"function_call", "input_json_delta", "invalid_tool_call", "tool_call", "tool_call_chunk"}
+    | {"tool_use"}
+)
+_THOUGHTS = frozenset({"thinking", "reasoning", "summary", "content"})
 
 # LiteLLM tells each category twice: as OpenAI's API names it and as its client's attribute.
 _API_NAMES = {
@@ -75,7 +84,7 @@ def subject_of(given: ModerationInput) -> Subject:
         TypeError: If it is neither text, nor messages, nor a prompt.
         ValueError: If there is nothing to judge, or something that cannot be judged.
     """
-    contents = [_parts(message.get("content")) for message in openai_messages(_messages(given))]
+    contents = [_parts(message) for message in _messages(given)]
     parts = [part for content in contents for part in content]
     if any(part["type"] == "image_url" for part in parts):
         return Subject(parts, 1, has_pictures=True)
@@ -97,22 +106,45 @@ def _messages(given: ModerationInput) -> list[BaseMessage]:
     return convert_to_messages(given)
 
 
-def _parts(content: Any) -> list[dict[str, Any]]:
-    if isinstance(content, str) or not content:
-        return [{"type": "text", "text": content}] if content else []
-    return [_part(part) for part in content]
+def _parts(message: BaseMessage) -> list[dict[str, Any]]:
+    """Return all that a message says, whoever has said it: nothing may get by unread."""
+    content = portable(message, "litellm").content
+    blocks = [content] if isinstance(content, str) else content
+    parts = [part for block in blocks if block and (part := _part(sent_block(block)))]
+    return [*parts, *map(_text, _beside(message))]
 
 
-def _part(part: Mapping[str, Any]) -> dict[str, Any]:
-    match part.get("type"):
+def _part(block: Mapping[str, Any]) -> dict[str, Any] | None:
+    match block.get("type"):
         case "text":
-            return {"type": "text", "text": part["text"]}
+            return _text(block["text"])
         case "image_url":
-            return {"type": "image_url", "image_url": {"url": part["image_url"]["url"]}}
+            return {"type": "image_url", "image_url": {"url": block["image_url"]["url"]}}
+        case "thinking" | "reasoning":
+            return _text(json.dumps({key: block[key] for key in block if key in _THOUGHTS}))
+        case other if other in _CALLS:
+            return None
         case other:
             raise ValueError(
                 f"content of type {other!r} cannot be judged: leave it out, or judge its text"
             )
+
+
+def _beside(message: BaseMessage) -> list[str]:
+    """Return what a message says beside its content: calls of tools, refusals, spoken words."""
+    extras: dict[str, Any] = message.additional_kwargs
+    audio: Any = extras.get("audio") or {}
+    said: list[Any] = [extras.get("refusal"), extras.get("reasoning_content")]
+    said.append(audio.get("transcript"))
+    if isinstance(message, AIMessage):
+        called = [call["args"] for call in message.tool_calls]
+        said += [json.dumps(args, default=str) for args in called if args]
+        said += [call["args"] for call in message.invalid_tool_calls]
+    return [text for text in said if text and isinstance(text, str)]
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
 
 def moderation_of(answer: Any, expected: int, model: str) -> Moderation:

@@ -15,11 +15,18 @@ __all__ = ["AnswerJudge", "ChunkWatch"]
 
 
 class AnswerJudge:
-    """Reads whole answers."""
+    """Reads whole answers.
+
+    Args:
+        provider_tools: Whether the request has tools that a provider runs itself.
+    """
+
+    def __init__(self, provider_tools: bool) -> None:
+        self._provider_tools = provider_tools
 
     def failure(self, error: Exception) -> Failure:
         """Name what an exception means."""
-        return failure_of(error)
+        return failure_of(error, provider_tools=self._provider_tools)
 
     def usage(self, answer: ChatResult) -> Usage:
         """Return the tokens of an answer.
@@ -36,23 +43,32 @@ class ChunkWatch:
     """Follows the chunks of one streamed attempt.
 
     Attributes:
-        text: The text so far.
         usage: The tokens counted so far; some providers tell input and output apart.
         committed: True once a chunk has brought text, a tool call or reasoning.
         complete: True once anything came: a backend raises where an answer breaks off.
+
+    Args:
+        provider_tools: Whether the request has tools that a provider runs itself.
     """
 
-    def __init__(self) -> None:
-        self.text = ""
+    def __init__(self, provider_tools: bool) -> None:
+        self._provider_tools = provider_tools
+        self._texts: list[str] = []
         self.usage = Usage()
         self.committed = False
         self.complete = False
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(self._texts)
 
     def take(self, chunk: ChatGenerationChunk) -> None:
         """Note one chunk."""
         message = chunk.message
         self.complete = True
-        self.text += message.content if isinstance(message.content, str) else str(message.text)
+        content = message.content
+        self._texts.append(content if isinstance(content, str) else str(message.text))
         self.committed = self.committed or _shows_something(message)
         if getattr(message, "usage_metadata", None):
             more = _usage(message)
@@ -63,7 +79,7 @@ class ChunkWatch:
 
     def failure(self, error: Exception) -> Failure:
         """Name what an exception means."""
-        return failure_of(error)
+        return failure_of(error, provider_tools=self._provider_tools)
 
 
 def _usage(message: BaseMessage) -> Usage:

@@ -104,6 +104,10 @@ class LiteLLMBackend:
             check_finish(stream)
 
     def _request(self, prompt: Prompt, timeout_s: float) -> dict[str, Any]:
+        astray = _WHERE_TO & prompt.options.keys()
+        if astray:
+            # The provider's key would go wherever the caller says.
+            raise ValueError(f"{min(astray)} is the provider's, and cannot be given to a call")
         request: dict[str, Any] = {
             **prompt.options,
             **completion_params(self._provider, self._model),
@@ -128,6 +132,10 @@ def _is_json_mode(response_format: object) -> bool:
     told = cast("dict[str, Any]", response_format) if isinstance(response_format, dict) else {}
     return told.get("type") == "json_object"
 
+
+_WHERE_TO = frozenset(
+    {"api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "extra_headers"}
+)
 
 _STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
 

@@ -30,7 +30,7 @@ from capability_router.engine.errors import IncompleteAnswerError
 from langchain_capability_router.blocks import portable
 from langchain_capability_router.histories import acceptable, spoken
 
-__all__ = ["chunk_of", "openai_messages", "openai_tool_choice", "result_of"]
+__all__ = ["chunk_of", "openai_messages", "openai_tool_choice", "result_of", "sent_block"]
 
 # LiteLLM answers in OpenAI's format whoever the vendor is: with the vendor's name here, LangChain
 # would look for that vendor's own content blocks.
@@ -95,7 +95,7 @@ def result_of(response: Any) -> ChatResult:
         generations=[
             ChatGeneration(
                 message=_message(choice.message, usage, metadata),
-                generation_info={"finish_reason": choice.finish_reason},
+                generation_info={"finish_reason": choice.finish_reason, **_logprobs(choice)},
             )
             for choice in choices
         ]
@@ -115,7 +115,8 @@ def chunk_of(chunk: Any) -> ChatGenerationChunk:
         tool_call_chunks=[_call_chunk(raw) for raw in getattr(delta, "tool_calls", None) or ()],
         usage_metadata=_usage(getattr(chunk, "usage", None)),
     )
-    info = {"finish_reason": finish_reason} if finish_reason else None
+    told = {"finish_reason": finish_reason} if finish_reason else {}
+    info = {**told, **_logprobs(choice)} or None
     return ChatGenerationChunk(message=message, generation_info=info)
 
 
@@ -125,7 +126,7 @@ def _sent(message: BaseMessage) -> dict[str, Any]:
     if isinstance(message.content, str) or all(_is_plain(block) for block in message.content):
         return convert_to_openai_messages(message)
     sent = convert_to_openai_messages(message.model_copy(update={"content": ""}))
-    return {**sent, "content": [_sent_block(block) for block in message.content]}
+    return {**sent, "content": [sent_block(block) for block in message.content]}
 
 
 def _sent_answer(message: AIMessage) -> dict[str, Any]:
@@ -155,7 +156,8 @@ def _is_plain(block: str | dict[str, Any]) -> bool:
     return isinstance(block, str) or (block.get("type") == "text" and "cache_control" not in block)
 
 
-def _sent_block(block: str | dict[str, Any]) -> dict[str, Any]:
+def sent_block(block: str | dict[str, Any]) -> dict[str, Any]:
+    """Return a block in OpenAI's words; what has none in them stays as it is."""
     if isinstance(block, str):
         return {"type": "text", "text": block}
     told = _in_openais_words(block)
@@ -219,6 +221,14 @@ def _call_chunk(raw: Any) -> ToolCallChunk:
     return tool_call_chunk(
         name=raw.function.name, args=raw.function.arguments, id=raw.id, index=raw.index
     )
+
+
+def _logprobs(choice: Any) -> dict[str, Any]:
+    """Return the probabilities of tokens as plain values, where there are any."""
+    told = getattr(choice, "logprobs", None)
+    if not told:
+        return {}
+    return {"logprobs": told if isinstance(told, dict) else told.model_dump()}
 
 
 def _usage(raw: Any) -> UsageMetadata | None:

@@ -26,7 +26,8 @@ _home: ReferenceType[asyncio.AbstractEventLoop] | None = None
 def is_the_clients_loop() -> bool:
     """Return whether async clients may be used from here; the first loop has them until it closes.
 
-    From any other loop, a thread with the sync client does the same work.
+    From any other loop, a thread with the sync client does the same work, no more calls at once
+    than the loop's default executor has threads.
     """
     global _home
     here = asyncio.get_running_loop()

@@ -11,6 +11,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage
 
 from langchain_capability_router.chat import ChatCapabilityRouter
+from langchain_capability_router.requests import SWITCHES
 
 try:
     from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -30,9 +31,7 @@ Switches = Mapping[str, Any]
 Choice = str | Switches | Callable[[ModelRequest[Any]], str | Switches | None]
 """A capability, switches, or a function that returns one of them, or None for no switch."""
 
-_SWITCHES = frozenset(
-    {"capability", "pool", "session", "requires", "prefers", "deadline", "timeout"}
-)
+_SWITCHES = frozenset({*SWITCHES, "timeout"})
 
 # With this tag, LangGraph leaves a call out of ``stream_mode="messages"``.
 _NOT_STREAMED = "nostream"

@@ -5,7 +5,7 @@ Knows names and numbers only; asks no provider.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,9 +13,8 @@ from langchain_core.language_models import BaseChatModel, ModelProfile
 
 from capability_router.engine.feature import Feature
 from capability_router.engine.model import Model
-from capability_router.engine.pool import CapabilityPool
 
-__all__ = ["features_of_chat_model", "known_by_profile", "pool_profile"]
+__all__ = ["features_of_chat_model", "joint_profile", "known_by_profile"]
 
 _FEATURES = {
     "tool_calling": Feature.TOOL_CALLING,
@@ -56,18 +55,20 @@ def known_by_profile(model: Model, inner: BaseChatModel) -> Model:
     )
 
 
-def pool_profile(pool: CapabilityPool, inner: Mapping[str, BaseChatModel]) -> ModelProfile | None:
-    """Return what holds whichever model of a pool is asked; None if nothing is known of any.
+def joint_profile(
+    models: Iterable[Model], inner: Mapping[str, BaseChatModel]
+) -> ModelProfile | None:
+    """Return what holds whichever model is asked; None if nothing is known of any.
 
-    A pool can do what every one of its models can, and takes as many tokens as the smallest. What
-    is not known of one is left out, unless another is known to lack it.
+    They can do what every one of them can, and take as many tokens as the smallest. What is not
+    known of one is left out, unless another is known to lack it.
 
     Args:
-        pool: The pool, as it is now.
+        models: The models that may be asked.
         inner: Chat models by model id, whose profiles tell what is not declared.
     """
     known: list[dict[str, Any]] = []
-    for model in (*pool.get_active_models(), *pool.get_standby_models()):
+    for model in models:
         own = inner.get(model.id)
         told: Any = (own.profile if own is not None else None) or {}
         known.append({**told, **_declared(model)})

@@ -1,11 +1,10 @@
-"""Chat models that a user has, as models of a router: their ids, and where they are found again."""
+"""Chat models that a user has, as models of a router."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from langchain_core.language_models import BaseChatModel
 
@@ -13,20 +12,9 @@ from capability_router.engine.model import Model
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.registry import strategy as strategy_of
 from capability_router.router import CapabilityRouter
-from langchain_capability_router.backends import LangChainBackend
 from langchain_capability_router.profiles import known_by_profile
 
-__all__ = ["backends_of", "named", "registered", "router_with"]
-
-_backends: WeakKeyDictionary[CapabilityRouter, dict[str, LangChainBackend]] = WeakKeyDictionary()
-
-
-def backends_of(router: CapabilityRouter) -> dict[str, LangChainBackend]:
-    """Return the chat models given to a router, by model id; those given later are added here.
-
-    They belong to the router: another chat model of it may be led to the same models.
-    """
-    return _backends.setdefault(router, {})
+__all__ = ["named", "registered", "router_with"]
 
 
 def router_with(strategy: str | None, router: CapabilityRouter | None) -> CapabilityRouter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
 
 from capability_router.engine.errors import UnknownCapabilityError
@@ -16,10 +16,13 @@ from capability_router.engine.request import CompletionRequest
 from capability_router.requirements import requirements_of
 from capability_router.router import CapabilityRouter
 
-__all__ = ["SWITCHES", "take_request"]
+__all__ = ["NO_PART_OF_THE_ANSWER", "SWITCHES", "take_request"]
 
 SWITCHES = ("capability", "pool", "requires", "prefers", "session", "deadline")
 """What ``config["configurable"]`` may switch for one call."""
+
+NO_PART_OF_THE_ANSWER = frozenset({"session", "deadline", "timeout"})
+"""What a call may be given that changes no answer, but who gives it and when."""
 
 _ROUTED = frozenset({*SWITCHES, "model", "timeout"})
 """What a call may be given for the router; all else is for the model."""
@@ -92,7 +95,10 @@ def _features(messages: Sequence[BaseMessage], options: Mapping[str, Any]) -> fr
     Streaming is not among it: what a model cannot stream comes as one chunk.
     """
     mixed = [
-        {"content": message.content} for message in messages if not isinstance(message.content, str)
+        {"content": message.content}
+        for message in messages
+        # What models have drawn is no part of what the next one is sent.
+        if not isinstance(message.content, str) and not isinstance(message, AIMessage)
     ]
     return requirements_of({**options, "messages": mixed}) if mixed or options else _NONE
 

@@ -15,9 +15,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 
-from langchain_capability_router.requests import SWITCHES
+from langchain_capability_router.requests import NO_PART_OF_THE_ANSWER, SWITCHES
 
 __all__ = ["SwitchedChatModel"]
+
+
+_PLAIN = (str, int, float, list, tuple, set, frozenset)
 
 
 class SwitchedChatModel(BaseChatModel, ABC):
@@ -87,10 +90,17 @@ class SwitchedChatModel(BaseChatModel, ABC):
         base: Any = super()
         return base.astream_events(input, config, **_switched(config, kwargs))
 
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        # What changes no answer is no part of a cache's key: each thread of a graph is a session.
+        told = {name: value for name, value in kwargs.items() if name not in NO_PART_OF_THE_ANSWER}
+        return super()._get_llm_string(stop, **told)
+
 
 def _switched(config: RunnableConfig | None, given: dict[str, Any]) -> dict[str, Any]:
     """Add what a configuration, or that of its surroundings, switches; what is given wins."""
     settings = ensure_config(config).get("configurable", {})
     if "thread_id" in settings:
         settings = {"session": settings["thread_id"], **settings}
-    return {**{name: settings[name] for name in SWITCHES if name in settings}, **given}
+    found = {name: settings[name] for name in SWITCHES if name in settings}
+    # A graph may keep something of its own there, such as the session of a database.
+    return {**{name: told for name, told in found.items() if isinstance(told, _PLAIN)}, **given}

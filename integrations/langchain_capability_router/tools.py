@@ -16,7 +16,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_capability_router.errors import UnsupportedByModelError
 
-__all__ = ["Tool", "native_options", "neutral_tool"]
+__all__ = ["Tool", "has_provider_tools", "native_options", "neutral_tool"]
 
 Tool = dict[str, Any] | type | Callable[..., Any] | BaseTool
 
@@ -43,6 +43,12 @@ def neutral_tool(tool: Tool, strict: bool | None = None) -> dict[str, Any]:
     if isinstance(tool, dict) and _is_the_providers_own(given):
         return cast("dict[str, Any]", given)
     return convert_to_openai_tool(given, strict=strict)
+
+
+def has_provider_tools(options: Mapping[str, Any]) -> bool:
+    """Return whether a call offers tools that a provider runs itself."""
+    tools: Sequence[dict[str, Any]] = options.get("tools") or ()
+    return _functions(tools) < len(tools)
 
 
 def native_options(inner: BaseChatModel, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,6 +81,8 @@ def _tools_of(
     inner: BaseChatModel, tools: Sequence[dict[str, Any]], steering: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     name = type(inner).__name__
+    if "tool_choice" in steering:
+        steering = {**steering, "tool_choice": _plain_choice(steering["tool_choice"])}
     try:
         bound = inner.bind_tools(tools, **steering)
     except NotImplementedError as error:
@@ -90,6 +98,15 @@ def _tools_of(
         # ChatAnthropic takes the word for the name of a tool; Anthropic has this for it.
         return {**kwargs, "tool_choice": {"type": "none"}}
     return kwargs
+
+
+def _plain_choice(choice: Any) -> object:
+    """Return a choice in the one form that all chat models take: a word, or a tool's name."""
+    if choice is True or choice == "required":
+        return "any"
+    if isinstance(choice, dict) and "function" in choice:
+        return cast("dict[str, Any]", choice)["function"]["name"]
+    return cast("object", choice)
 
 
 def _functions(tools: Sequence[Any]) -> int:

@@ -29,6 +29,8 @@ __all__ = [
 _NO_SUCH_VENDOR = "LLM Provider NOT provided"
 """What LiteLLM says, as a 400 of its own, of a vendor that it does not know."""
 
+_NO_JSON = "is not JSON serializable"
+
 _LAST_EVENTS = frozenset({"response.completed", "response.incomplete"})
 
 
@@ -51,9 +53,18 @@ def failure_of_litellm(error: BaseException) -> Failure:
     if _NO_SUCH_VENDOR in str(root) and _headers_of(root) is None:
         # The configuration is to blame, not the caller, and other models may be well.
         return replace(failure, kind=FailureKind.NOT_FOUND, status=None)
+    if _headers_of(root) is None and _was_unsendable(root):
+        return replace(failure, kind=FailureKind.INVALID_REQUEST, status=None)
     if failure.kind is FailureKind.SERVER_ERROR and _headers_of(root) is None:
         return replace(failure, kind=FailureKind.CONNECTION, status=None)
     return failure
+
+
+def _was_unsendable(error: BaseException) -> bool:
+    """Whether the request could not be written down: half a character, or what is no JSON."""
+    return any(
+        isinstance(cause, UnicodeEncodeError) or _NO_JSON in str(cause) for cause in causes(error)
+    )
 
 
 class LiteLLMJudge:

@@ -163,9 +163,9 @@ def test_routers_that_differ_share_no_cache_and_no_secret(lab: Lab) -> None:
     assert lab["alpha"].request_count == 2
     told = repr(chat) + str(chat.asdict())
     assert "lab" not in told
-    members = chat.asdict()["members"]
+    models = chat.asdict()["models"]
     chat.router.unregister("beta/tiny")
-    assert chat.asdict()["members"] != members
+    assert chat.asdict()["models"] != models
     assert chat.asdict()["_type"] == "capability-router"
 
 

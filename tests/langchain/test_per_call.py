@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain_core.exceptions import ModelError
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableLambda
 
@@ -186,6 +187,37 @@ def test_vendor_that_nobody_knows_is_passed_over(lab: Lab, ask: Ask) -> None:
     )
     assert served_by(ask(chat, "x")) == "beta/tiny"
     assert chat.router.decisions[-1].attempts[0].kind == "not_found"
+
+
+def test_text_that_cannot_be_sent_is_the_callers_fault(lab: Lab, ask: Ask) -> None:
+    chat = through_litellm(lab)
+    for _ in range(4):
+        with pytest.raises(ModelError, match="surrogates"):
+            ask(chat, "\ud800")
+    assert [provider.request_count for provider in lab] == [0, 0]
+    assert chat.router.pool("chat-completion").get_state().active_count == 2
+
+
+def test_parameter_that_cannot_be_sent_is_the_callers_fault(lab: Lab) -> None:
+    chat = through_litellm(lab)
+    for _ in range(4):
+        with pytest.raises(ModelError, match="serializable"):
+            chat.invoke("x", logit_bias={1: object()})
+    assert chat.router.pool("chat-completion").get_state().active_count == 2
+
+
+@pytest.mark.parametrize("name", ["base_url", "api_base", "api_key", "custom_llm_provider"])
+def test_call_sends_no_key_elsewhere(lab: Lab, name: str) -> None:
+    given: dict[str, Any] = {name: lab["beta"].base_url}
+    with pytest.raises(ValueError, match=f"{name} is the provider's"):
+        through_litellm(lab).invoke("x", **given)
+    assert [provider.request_count for provider in lab] == [0, 0]
+
+
+def test_probabilities_of_tokens_are_told(lab: Lab, build: Build, ask: Ask) -> None:
+    answer = ask(build(lab).bind(logprobs=True), "good day")  # type: ignore[arg-type]  # a binding asks alike
+    told = answer.response_metadata["logprobs"]["content"]
+    assert "".join(token["token"] for token in told) == "alpha echoes: good day"
 
 
 def switched(chat: ChatCapabilityRouter) -> None:

@@ -165,17 +165,6 @@ def test_first_model_serves_again_when_it_is_well_unless_another_strategy_is_ask
         assert chat.invoke("x").text == f"{served} echoes: x"
 
 
-def test_chat_models_belong_to_the_router_they_were_given_to(lab: Lab) -> None:
-    router = CapabilityRouter()
-    first = ChatCapabilityRouter.from_models(
-        {"alpha/tiny": chat_openai(lab["alpha"])}, router=router
-    )
-    ChatCapabilityRouter.from_models(
-        {"beta/tiny": chat_openai(lab["beta"])}, router=router, capability="summarization"
-    )
-    assert first.invoke("x", capability="summarization").text == "beta echoes: x"
-
-
 @pytest.mark.parametrize(
     ("models", "error", "told"),
     [
