@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Awaitable, Generator, Mapping
 from contextlib import aclosing, closing, suppress
 from copy import copy
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import BaseModel
 
 from capability_router import drivers
 from capability_router.engine.call import Call, Try
@@ -25,6 +26,8 @@ from langchain_capability_router.tools import has_provider_tools
 from litellm_capability_router.host import aload_litellm, load_litellm
 
 __all__ = ["ChatCall"]
+
+Told = TypeVar("Told", bound=BaseModel)
 
 # What a tracer of LangChain takes from here to the metadata of the run: it replaces the names that
 # the run began with by those of who really served. It never shows in a message.
@@ -141,9 +144,8 @@ class ChatCall:
         way = self._way()
         label = {**self._name(result.llm_output or {}), "capability_router": way}
         traced = self._traced(way)
-        labelled = copy(result)
-        labelled.generations = [_with_label(each, label, traced) for each in result.generations]
-        return labelled
+        labelled = [_with_label(each, label, traced) for each in result.generations]
+        return _changed(result, generations=labelled)
 
     def _last(self, named: bool) -> ChatGenerationChunk:
         """Return the chunk that ends a stream; it alone tells the way, as chunks are summed up."""
@@ -205,8 +207,13 @@ def _with_label(
     name = _metadata(generation).get("model_name")
     if name:
         metadata["model_name"] = name
-    labelled, message = copy(generation), copy(generation.message)
-    message.response_metadata = metadata
-    labelled.message = message
-    labelled.generation_info = {**(generation.generation_info or {}), **traced}
-    return labelled
+    message = _changed(generation.message, response_metadata=metadata)
+    info = {**(generation.generation_info or {}), **traced}
+    return _changed(generation, message=message, generation_info=info)
+
+
+def _changed(model: Told, **values: object) -> Told:
+    """Return a shallow copy with other values; ``model_copy`` takes twice as long for it."""
+    changed = copy(model)
+    vars(changed).update(values)
+    return changed

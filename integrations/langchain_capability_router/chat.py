@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -15,7 +16,7 @@ from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from capability_router.engine.feature import features_of
 from capability_router.router import CapabilityRouter
@@ -179,8 +180,6 @@ class ChatCapabilityRouter(SwitchedChatModel):
     streaming: bool = False
     max_retries: int | None = None
     api_key: SecretStr | None = Field(default=None, repr=False, exclude=True)
-
-    _memo: Memo = PrivateAttr(default_factory=Memo)
 
     @classmethod
     def from_models(
@@ -374,6 +373,11 @@ class ChatCapabilityRouter(SwitchedChatModel):
         request = take_request(self.router, settings, messages, options)
         prompt = Prompt(messages, self.stop if stop is None else stop, options)
         return ChatCall(self.router, request, prompt, self._standing())
+
+    @cached_property
+    def _memo(self) -> Memo:
+        # Not a private attribute of pydantic's, which are slow to read.
+        return Memo()
 
     def _standing(self) -> Standing:
         return self._memo.standing_of(self.router, (self.capability, self.pool), self.models)

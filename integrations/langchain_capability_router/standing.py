@@ -29,6 +29,7 @@ class Standing:
         models: The chat models given, of which this holds.
         candidates: The models that may serve it.
         own: The chat models given, ready to be called, by model id.
+        all_own: Whether nobody needs LiteLLM, where a call says nothing.
         fingerprint: Tells any two sets of candidates apart, and where and how they are called; the
             same in every process, and no secret can be read off it.
     """
@@ -38,12 +39,8 @@ class Standing:
     models: Mapping[str, BaseChatModel]
     candidates: tuple[Model, ...]
     own: Mapping[str, LangChainBackend]
+    all_own: bool
     fingerprint: str
-
-    @property
-    def all_own(self) -> bool:
-        """Whether nobody needs LiteLLM, where a call says nothing."""
-        return all(model.id in self.own for model in self.candidates)
 
 
 class Memo:
@@ -87,7 +84,8 @@ class Memo:
         marks = sorted(_mark(router, model, models.get(model.id)) for model in candidates)
         told = "\n".join(marks).encode(errors="surrogatepass")
         mark = blake2b(told, digest_size=8).hexdigest()
-        self._known = known = Standing(revision, asked, models, candidates, own, mark)
+        all_own = all(model.id in own for model in candidates)
+        self._known = known = Standing(revision, asked, models, candidates, own, all_own, mark)
         return known
 
 
