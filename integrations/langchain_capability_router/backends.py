@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,7 +17,6 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
-from capability_router.waiting import each_within
 from langchain_capability_router.errors import UnsupportedByModelError
 from langchain_capability_router.histories import acceptable, maker_of
 from langchain_capability_router.loops import (
@@ -200,45 +198,29 @@ class LangChainBackend:
         options = native_options(self.inner, prompt.options)
         await self._awaited_turn(timeout_s)
         ending = _Ending(self._tells_ending)
-        async with self._opened(prompt, options, timeout_s) as (first, chunks):
-            chunk = first
-            while chunk is not None:
-                ending.take(chunk)
-                yield chunk
-                chunk = await anext(chunks, None)
-        self._check(ending)
-
-    @asynccontextmanager
-    async def _opened(
-        self, prompt: Prompt, options: dict[str, Any], timeout_s: float
-    ) -> AsyncGenerator[
-        tuple[ChatGenerationChunk | None, AsyncIterator[ChatGenerationChunk]], None
-    ]:
-        """Open a stream up to its first chunk, and close it in the end."""
         call = type(self.inner) if is_the_clients_loop() else BaseChatModel
         for left in reversed(range(STALE_CONNECTIONS)):
             chunks = call._astream(  # pyright: ignore[reportPrivateUsage]  # see the class
                 self.inner, self._messages(prompt), prompt.stop, **options
             )
+            begun = False
             try:
-                rest = each_within(timeout_s, chunks)
-                first = await anext(rest, None)
+                while (chunk := await _next_within(timeout_s, chunks)) is not None:
+                    begun = True
+                    ending.take(chunk)
+                    yield chunk
+                break
             except NotImplementedError:
-                if call is not BaseChatModel:
+                if begun or call is not BaseChatModel:
                     raise
                 call = type(self.inner)
-                continue
             except Exception as error:
-                if not left or not is_of_a_closed_loop(error):
+                if begun or not left or not is_of_a_closed_loop(error):
                     raise
-                continue
-            try:
-                yield first, rest
             finally:
-                await rest.aclose()
                 if isinstance(chunks, AsyncGenerator):
                     await chunks.aclose()
-            return
+        self._check(ending)
 
     async def _awaited_turn(self, timeout_s: float) -> None:
         """Wait for the model's own rate limiter, whose patience is nobody's fault."""
@@ -274,6 +256,14 @@ class LangChainBackend:
         if ending.expected and not ending.told:
             raise IncompleteAnswerError
         self._tells_ending = ending.expected or ending.told
+
+
+async def _next_within(
+    seconds: float, chunks: AsyncIterator[ChatGenerationChunk]
+) -> ChatGenerationChunk | None:
+    """Return the next chunk, or None after the last; see ``waiting`` for why it takes a limit."""
+    async with asyncio.timeout(seconds):
+        return await anext(chunks, None)
 
 
 class _Ending:
