@@ -40,7 +40,7 @@ from capability_router.lab import (
     unauthorized,
 )
 from langchain_capability_router import AllChatModelsFailedError, ChatCapabilityRouter
-from tests.connections import forget_lost_clients, run
+from tests.connections import run
 from tests.langchain.pools import Build, collected, joined
 
 Place = Callable[[ChatCapabilityRouter], AIMessage]
@@ -268,11 +268,12 @@ def weather_schema() -> dict[str, Any]:
 def test_threads_share_what_they_learn(lab: Lab, build: Build) -> None:
     lab["alpha"].fault = server_error()
     chat = build(lab)
+    # LiteLLM makes a client for each thread that asks first, and loses all but one of them.
+    chat.invoke("good day")
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: chat.invoke("good day"), range(40)))
-    forget_lost_clients()
     assert {answer.text for answer in answers} == {"beta echoes: good day"}
-    assert lab["alpha"].request_count <= 3 + 8
+    assert (lab["alpha"].request_count, lab["beta"].request_count) == (1, 41)
     assert [chat.router.state(model.id).in_flight for model in chat.router.models] == [0, 0]
 
 
