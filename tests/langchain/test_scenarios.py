@@ -233,7 +233,7 @@ def test_summary_is_made_shorter_when_no_model_can_take_it(lab: Lab, build: Buil
     assert state["messages"][-1].text.endswith("good day")
 
 
-def test_conversation_of_a_thread_stays_with_its_model(lab: Lab, build: Build) -> None:
+def test_graph_with_a_memory_sends_the_whole_conversation(lab: Lab, build: Build) -> None:
     agent = create_agent(build(lab), [], checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "seven"}}
     for _ in range(2):
