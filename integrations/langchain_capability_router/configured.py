@@ -12,9 +12,9 @@ from pydantic import BeforeValidator
 
 from capability_router.router import CapabilityRouter
 
-__all__ = ["CONFIGURATION", "Configured", "form_of", "router_of_environment"]
+__all__ = ["Configured", "form_of", "router_of_environment"]
 
-CONFIGURATION = "CAPABILITY_ROUTER_CONFIG"
+_CONFIGURATION = "CAPABILITY_ROUTER_CONFIG"
 """Environment variable that names the YAML file of a router that none was given for."""
 
 
@@ -25,10 +25,10 @@ def router_of_environment() -> CapabilityRouter:
         ConfigurationError: If something is wrong with the file.
         ValueError: If the variable is not set.
     """
-    path = os.environ.get(CONFIGURATION)
+    path = os.environ.get(_CONFIGURATION)
     if not path:
         raise ValueError(
-            f"router is missing: pass one, or the path of its YAML file, or set {CONFIGURATION}"
+            f"router is missing: pass one, or the path of its YAML file, or set {_CONFIGURATION}"
         )
     return CapabilityRouter.shared(path)
 

@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel, ModelProfile
 from capability_router.engine.feature import Feature
 from capability_router.engine.model import Model
 
-__all__ = ["features_of_chat_model", "joint_profile", "known_by_profile"]
+__all__ = ["joint_profile", "known_by_profile"]
 
 _FEATURES = {
     "tool_calling": Feature.TOOL_CALLING,
@@ -29,7 +29,7 @@ _FEATURES = {
 _LIMITS = ("max_input_tokens", "max_output_tokens")
 
 
-def features_of_chat_model(inner: BaseChatModel) -> frozenset[str] | None:
+def _features_of(inner: BaseChatModel) -> frozenset[str] | None:
     """Return the features that the profile of a chat model does not deny; None if it has none.
 
     Profiles say nothing of streaming and of JSON mode. Streams come whole where a model has none,
@@ -50,7 +50,7 @@ def known_by_profile(model: Model, inner: BaseChatModel) -> Model:
     features, window = model.features, model.context_window
     return replace(
         model,
-        features=features_of_chat_model(inner) if features is None else features,
+        features=_features_of(inner) if features is None else features,
         context_window=profile.get("max_input_tokens") if window is None else window,
     )
 
