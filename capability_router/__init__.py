@@ -23,6 +23,8 @@ _HOMES = {
     "CapabilityRouter": "router",
     "CapabilityRouterError": "engine.errors",
     "CapabilityTree": "engine.tree",
+    "Catalogue": "catalogue.catalogue",
+    "CatalogueEntry": "catalogue.entry",
     "CompletionRequest": "engine.request",
     "ConfigurationError": "engine.errors",
     "Cooldown": "engine.recovery",
@@ -30,6 +32,7 @@ _HOMES = {
     "DeactivationPolicy": "engine.deactivation",
     "Decision": "engine.decision",
     "Degrade": "engine.rotation",
+    "Discovery": "catalogue.discovery",
     "ErrorThreshold": "engine.deactivation",
     "EventEmitter": "engine.events",
     "EventType": "engine.events",
@@ -40,6 +43,7 @@ _HOMES = {
     "Feature": "engine.feature",
     "Forecast": "engine.limits",
     "Health": "engine.faults",
+    "Inventory": "catalogue.environment",
     "Lease": "engine.lease",
     "LeaseEndedError": "engine.errors",
     "Limit": "engine.limits",
@@ -83,6 +87,8 @@ _HOMES = {
     "Usage": "engine.outcome",
     "Verdict": "engine.deactivation",
     "Wait": "engine.call",
+    "adiscover": "catalogue.discovery",
+    "discover": "catalogue.discovery",
     "strategy": "registry",
 }
 """Each public name and the module below this package that defines it."""

@@ -4,6 +4,24 @@ from capability_router.calendars import (
 from capability_router.calendars import (
     CronSpans as CronSpans,
 )
+from capability_router.catalogue.catalogue import (
+    Catalogue as Catalogue,
+)
+from capability_router.catalogue.discovery import (
+    Discovery as Discovery,
+)
+from capability_router.catalogue.discovery import (
+    adiscover as adiscover,
+)
+from capability_router.catalogue.discovery import (
+    discover as discover,
+)
+from capability_router.catalogue.entry import (
+    CatalogueEntry as CatalogueEntry,
+)
+from capability_router.catalogue.environment import (
+    Inventory as Inventory,
+)
 from capability_router.clock import (
     SystemClock as SystemClock,
 )
@@ -228,6 +246,8 @@ __all__ = [
     "CapabilityRouter",
     "CapabilityRouterError",
     "CapabilityTree",
+    "Catalogue",
+    "CatalogueEntry",
     "CompletionRequest",
     "ConfigurationError",
     "Cooldown",
@@ -235,6 +255,7 @@ __all__ = [
     "DeactivationPolicy",
     "Decision",
     "Degrade",
+    "Discovery",
     "ErrorThreshold",
     "EventEmitter",
     "EventType",
@@ -244,6 +265,7 @@ __all__ = [
     "Feature",
     "Forecast",
     "Health",
+    "Inventory",
     "Lease",
     "LeaseEndedError",
     "Limit",
@@ -287,5 +309,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "Wait",
+    "adiscover",
+    "discover",
     "strategy",
 ]

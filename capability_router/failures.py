@@ -13,8 +13,9 @@ from typing import Any, cast
 
 from capability_router.engine.faults import classify
 from capability_router.engine.outcome import Failure, FailureKind
+from capability_router.error_bodies import ErrorBody, error_body
 from capability_router.headers import retry_after_s
-from capability_router.resets import reset_after_s, stated_reset_s
+from capability_router.resets import duration_s, reset_after_s, stated_reset_s
 
 __all__ = ["causes", "failure_of", "response_headers"]
 
@@ -95,12 +96,15 @@ def failure_of(
     kind = _kind_without_response(error, before) if found is None or status is None else None
     if kind is not None or status is None:
         return Failure(kind or FailureKind.INVALID_REQUEST, message=str(error)[:300], error=error)
-    text = f"{_code(error)} {error}".strip()
+    headers = found or {}
+    body = error_body(error, headers)
+    said = f"{_code(error)} {error}".strip()
     return classify(
         status,
-        text,
-        retry_after_s=None if found is None else retry_after_s(found, wall_s),
-        resets_after_s=_resets_after_s(text, found or {}, wall_s),
+        said if body is None else body.message,
+        codes=None if body is None else body.codes,
+        retry_after_s=_wait_s(headers, body, wall_s),
+        resets_after_s=_resets_after_s(said, headers, wall_s),
         error=error,
     )
 
@@ -118,6 +122,13 @@ def causes(error: BaseException, before: BaseException | None = None) -> Iterato
         seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def _wait_s(
+    headers: Mapping[str, str], body: ErrorBody | None, wall_s: float | None
+) -> float | None:
+    asked_s = retry_after_s(headers, wall_s)
+    return duration_s(body.retry_delay) if asked_s is None and body is not None else asked_s
 
 
 def _resets_after_s(text: str, headers: Mapping[str, str], wall_s: float | None) -> float | None:

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 
-__all__ = ["reset_after_s", "stated_reset_s"]
+__all__ = ["duration_s", "reset_after_s", "stated_reset_s"]
 
 _LONGEST_S = 366 * 86_400
 # Below the first a number is a wait, below the second a date in seconds: 2001 and 5138.
@@ -84,6 +84,15 @@ def stated_reset_s(text: str, wall_s: float | None = None) -> float | None:
         return _wait_s(f"{day}T{clock or '00:00'}{offset or 'Z'}", now_s)
     number = _SAID_NUMBER.search(text)
     return None if number is None else _wait_s(number[1], now_s)
+
+
+def duration_s(stated: str) -> float | None:
+    """Read a duration such as ``34s``, ``6m0s`` or ``120ms``.
+
+    Returns:
+        Seconds, 0 to 366 days; None if it is no duration or a longer one.
+    """
+    return _wait_s(stated, 0.0) if _DURATION.fullmatch(stated) else None
 
 
 def _is_used_up(name: str, left: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from random import Random
@@ -29,11 +30,16 @@ from capability_router.failures import failure_of
 from capability_router.usages import usage_of
 
 if TYPE_CHECKING:
+    from capability_router.catalogue.catalogue import Catalogue
+    from capability_router.catalogue.environment import Inventory
     from capability_router.probing import Prober
 
 __all__ = ["CapabilityRouter"]
 
 T = TypeVar("T")
+
+_CONFIGURATION = "CAPABILITY_ROUTER_CONFIG"
+"""Environment variable that names the YAML file of a router that none was given for."""
 
 _by_path: WeakValueDictionary[Path, CapabilityRouter] = WeakValueDictionary()
 _by_path_guard = RLock()
@@ -104,6 +110,7 @@ class CapabilityRouter(Router):
             lease_ttl_s=lease_ttl_s,
         )
         self._path: Path | None = None
+        self._inventory: Inventory | None = None
         self._decisions: deque[Decision] = deque(maxlen=1000)
         for connector in observability:
             self.emitter.subscribe(connector.record)
@@ -126,17 +133,93 @@ class CapabilityRouter(Router):
         return router
 
     @classmethod
-    def shared(cls, path: str | PathLike[str]) -> CapabilityRouter:
+    def shared(cls, path: str | PathLike[str] | None = None) -> CapabilityRouter:
         """Return the router of this process for a YAML file, which is built by the first to ask.
 
         Two routers of one file would each have to find out anew who is down, and would each
         count on the whole of a quota. It lives as long as somebody holds it.
 
+        Args:
+            path: The YAML file; None for the one that the environment variable
+                ``CAPABILITY_ROUTER_CONFIG`` names.
+
         Raises:
             ConfigurationError: As ``from_yaml``.
+            ValueError: If there is no path and the variable is not set.
         """
+        path = path or os.environ.get(_CONFIGURATION)
+        if not path:
+            raise ValueError(
+                "router is missing: pass one, or the path of its YAML file, or set"
+                f" {_CONFIGURATION}"
+            )
         with _by_path_guard:
             return _by_path.get(Path(path).absolute()) or cls.from_yaml(path)
+
+    @classmethod
+    def from_environment(
+        cls,
+        *,
+        capabilities: Collection[str] = (),
+        max_price: float | None = None,
+        vendors: Collection[str] = (),
+        environ: Mapping[str, str] | None = None,
+        catalogue: Catalogue | None = None,
+        policy: RotationPolicy | None = None,
+        observability: Iterable[ObservabilityConnector] = (),
+        clock: WaitingClock | None = None,
+    ) -> CapabilityRouter:
+        """Build a router with the models of every vendor whose key is in the environment.
+
+        Nobody is asked, so a key that is refused shows only when its first model is called. The
+        cheapest models are registered, and so tried, first; those that their vendor has withdrawn
+        are left out. ``inventory`` tells what was found and skipped; it is logged as well.
+
+        Args:
+            capabilities: Take only models with a leaf at or under one of these nodes; empty for
+                all.
+            max_price: Take only models of which no price is above so many US dollars, for a
+                million tokens or a thousand of what else they are sold by; None for all.
+            vendors: Look only at these, as LiteLLM names them; empty for all.
+            environ: The environment variables; None for the process's.
+            catalogue: The models that are known; None for LiteLLM's.
+            policy: Rotation of the pools; None for the defaults.
+            observability: Sinks that get every event.
+            clock: Source of time; None for the system's.
+
+        Raises:
+            ImportError: If no catalogue is given and LiteLLM is not installed.
+            UnknownCapabilityError: If the tree has no such node.
+            ValueError: If a vendor is not known.
+        """
+        # Here and not above: whoever has a configuration needs none of it.
+        from capability_router.catalogue.catalogue import Catalogue  # noqa: PLC0415 - said above
+        from capability_router.catalogue.environment import take_inventory  # noqa: PLC0415 - as above
+
+        router = cls(policy=policy, observability=observability, clock=clock)
+        router._inventory, providers, models = take_inventory(
+            catalogue or Catalogue.from_litellm(),
+            os.environ if environ is None else environ,
+            wall=router.clock.wall(),
+            tree=router.tree,
+            capabilities=capabilities,
+            max_price=max_price,
+            vendors=vendors,
+        )
+        router._providers.update((provider.id, provider) for provider in providers)
+        for model in models:
+            router.register(model)
+        return router
+
+    @property
+    def inventory(self) -> Inventory | None:
+        """What ``from_environment`` found and skipped; None if it did not build this router."""
+        return self._inventory
+
+    @property
+    def providers(self) -> list[Provider]:
+        """The providers that were declared, in the order they were."""
+        return list(self._providers.values())
 
     @property
     def path(self) -> Path | None:

@@ -5,10 +5,6 @@ fixture ``media``, which applies to all tests that see it, and a module takes ``
 ``pytestmark``.
 """
 
-import io
-import struct
-import wave
-import zlib
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import reduce
@@ -20,6 +16,9 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_tests.integration_tests import chat_models
+
+from capability_router.lab.pictures import png
+from capability_router.lab.sounds import mp3, wav
 
 __all__ = ["WARNINGS", "EverySwitch", "media"]
 
@@ -123,33 +122,6 @@ class _Media:
         if made is None:
             raise AssertionError(f"no file for {url}: add its kind to {__name__}.MEDIA")
         return httpx.Response(200, content=made)
-
-
-def png() -> bytes:
-    """Make an image of one grey pixel."""
-    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0\x80")), (b"IEND", b"")]
-    parts = [
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-def wav() -> bytes:
-    """Make a tenth of a second of silence."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(1)
-        sound.setframerate(8000)
-        sound.writeframes(b"\x80" * 800)
-    return file.getvalue()
-
-
-def mp3() -> bytes:
-    """Make one frame of silence: MPEG-1 layer III at 32 kbit/s and 44.1 kHz, mono."""
-    return b"\xff\xfb\x10\xc4".ljust(104, b"\0")
 
 
 def pdf() -> bytes:

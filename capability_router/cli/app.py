@@ -18,6 +18,7 @@ from capability_router import (
     CapabilityTree,
     ConfigurationError,
 )
+from capability_router.cli.models import models
 from capability_router.lab import LabError, serve
 
 __all__ = ["app"]
@@ -25,6 +26,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Ask for a capability, not for a provider.", no_args_is_help=True, add_completion=False
 )
+app.command()(models)
 _out = Console(soft_wrap=True)
 _err = Console(soft_wrap=True, stderr=True)
 

@@ -8,14 +8,16 @@ holds ``${env:NAME}``, and no message shows a value that came from there.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from capability_router.config.build import build
 from capability_router.config.checks import check
+from capability_router.config.completion import known_models
 from capability_router.config.nodes import grown_tree
 from capability_router.config.plugins import found_plugins
-from capability_router.config.reading import read
+from capability_router.config.reading import content, read
 from capability_router.config.wording import validated
 from capability_router.engine.blueprint import Blueprint, PoolSpec
 from capability_router.engine.errors import ConfigurationError, Problem
@@ -23,12 +25,25 @@ from capability_router.engine.errors import ConfigurationError, Problem
 __all__ = ["Blueprint", "PoolSpec", "load", "loads"]
 
 
-def load(source: str | os.PathLike[str], *, environ: Mapping[str, str] | None = None) -> Blueprint:
+_NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    section: str = "",
+    elsewhere: Mapping[str, Collection[str]] = _NOTHING,
+) -> Blueprint:
     """Read a configuration from a file.
 
     Args:
         source: Path of the YAML file, in UTF-8.
         environ: Where ``${env:NAME}`` is looked up; None for the process's environment.
+        section: Key at the top of the file under which the configuration stands, where the rest
+            of the file is for another program; empty if it is the whole file.
+        elsewhere: Names of ``models`` and ``providers`` that are declared outside of the
+            configuration, and may be named in it.
 
     Returns:
         What it says, checked.
@@ -38,14 +53,19 @@ def load(source: str | os.PathLike[str], *, environ: Mapping[str, str] | None = 
             lists all of it in the file's order.
     """
     name = os.fspath(source)
-    found = _content(name)
+    found = content(name)
     if isinstance(found, Problem):
         raise ConfigurationError([found])
-    return loads(found, file=name, environ=environ)
+    return loads(found, file=name, environ=environ, section=section, elsewhere=elsewhere)
 
 
 def loads(
-    text: str, *, file: str = "<string>", environ: Mapping[str, str] | None = None
+    text: str,
+    *,
+    file: str = "<string>",
+    environ: Mapping[str, str] | None = None,
+    section: str = "",
+    elsewhere: Mapping[str, Collection[str]] = _NOTHING,
 ) -> Blueprint:
     """Read a configuration from text.
 
@@ -53,6 +73,8 @@ def loads(
         text: The YAML.
         file: How messages name it.
         environ: Where ``${env:NAME}`` is looked up; None for the process's environment.
+        section: Key at the top under which the configuration stands; as for ``load``.
+        elsewhere: Names that are declared outside of it; as for ``load``.
 
     Returns:
         What it says, checked.
@@ -61,26 +83,14 @@ def loads(
         ConfigurationError: If anything in it is wrong; ``problems`` lists all of it in the text's
             order.
     """
-    document = read(text, file, os.environ if environ is None else environ)
+    document = read(text, file, os.environ if environ is None else environ, section)
+    document = replace(document, elsewhere=elsewhere)
     tree = grown_tree(document)
     check(document)
     plugins = found_plugins(document)
+    known = known_models(document, tree)
     config = validated(document)
     document.findings.stop_if_any()
     if config is None:
         raise AssertionError("a configuration that was refused left no problem to tell")
-    return build(config, tree, plugins)
-
-
-def _content(name: str) -> str | Problem:
-    """The text of a file, or why there is none."""
-    try:
-        return Path(name).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        return Problem(f"not UTF-8 text: byte {error.start} cannot be read", file=name)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "the path cannot be used"
-    # Whoever passes the text itself must not see it, keys included, as the name of a file.
-    if "\n" in name or ": " in name:
-        return Problem("load takes the path of a file; for YAML text there is loads")
-    return Problem(f"cannot be read: {why[0].lower()}{why[1:]}", file=name)
+    return build(config, tree, plugins, known)

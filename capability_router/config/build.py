@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from capability_router.calendars import CalendarReset, CronSpans
+from capability_router.catalogue.entry import CatalogueEntry
 from capability_router.config.plugins import Plugins
 from capability_router.config.rates import Rate
 from capability_router.config.schema import (
@@ -42,24 +43,30 @@ from capability_router.engine.retry import RetryBudget, RetryPolicy
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.tree import CapabilityTree
 
-__all__ = ["build"]
+__all__ = ["build", "stated"]
 
 _OF_THE_POOL = ("max_ejected", "slow", "outage", "maintenance")
 """Keys of ``deactivation`` that the rotation policy holds, not its first seam."""
 
 
-def build(config: RouterConfig, tree: CapabilityTree, plugins: Plugins) -> Blueprint:
+def build(
+    config: RouterConfig,
+    tree: CapabilityTree,
+    plugins: Plugins,
+    known: Mapping[str, CatalogueEntry],
+) -> Blueprint:
     """Turn a configuration that passed every check into values of the engine.
 
     Args:
         config: The configuration.
         tree: The tree grown from the same document; it becomes the blueprint's own.
         plugins: What the pools of the same document name.
+        known: What the catalogue says of each model that states no capabilities, by id.
     """
     return Blueprint(
         tree=tree,
         providers=tuple(_provider(*item) for item in config.providers.items()),
-        models=tuple(_model(*item, tree) for item in config.models.items()),
+        models=tuple(_model(*item, tree, known) for item in config.models.items()),
         pools=tuple(_pool(*item, tree, plugins) for item in config.pools.items()),
         faults=_faults(config),
     )
@@ -70,19 +77,35 @@ def _provider(provider_id: str, config: ProviderConfig) -> Provider:
     return Provider(provider_id, **reached, limits=_limits(config))
 
 
-def _model(model_id: str, config: ModelConfig, tree: CapabilityTree) -> Model:
-    capabilities = tuple(tree.resolve(name).path for name in config.capabilities)
-    return Model(
-        model_id,
-        capabilities,
-        features=None if config.features is None else frozenset(config.features),
-        context_window=config.context_window,
-        price=None if config.price is None else Price(config.price.input, config.price.output),
-        limits=_limits(config),
-        deprecated_at=config.deprecated_on,
-        vector_space=config.vector_space,
-        dimensions=config.dimensions,
-    )
+def _model(
+    model_id: str, config: ModelConfig, tree: CapabilityTree, known: Mapping[str, CatalogueEntry]
+) -> Model:
+    own = stated(config, tree)
+    if model_id not in known:
+        return Model(model_id, **own)
+    provider = model_id.partition("/")[0]
+    return replace(known[model_id].model(provider), **own)
+
+
+def stated(config: ModelConfig, tree: CapabilityTree) -> dict[str, Any]:
+    """Return what the document states of a model, as fields of ``Model``; nothing else.
+
+    Args:
+        config: The model's section.
+        tree: Where the names of its capabilities are looked up.
+    """
+    values: dict[str, object] = {
+        "features": None if config.features is None else frozenset(config.features),
+        "context_window": config.context_window,
+        "price": None if config.price is None else Price(config.price.input, config.price.output),
+        "deprecated_at": config.deprecated_on,
+        "vector_space": config.vector_space,
+        "dimensions": config.dimensions,
+        "limits": _limits(config) or None,
+    }
+    if config.capabilities is not None:
+        values["capabilities"] = tuple(tree.resolve(name).path for name in config.capabilities)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _pool(name: str, config: PoolConfig, tree: CapabilityTree, plugins: Plugins) -> PoolSpec:

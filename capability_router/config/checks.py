@@ -16,7 +16,7 @@ from capability_router.engine.errors import nearest
 from capability_router.engine.outcome import FailureKind
 from capability_router.engine.recovery import Cooldown
 
-__all__ = ["check"]
+__all__ = ["blame_unpriced", "check"]
 
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WHOLE_REFERENCE = re.compile(r"\$\{env:[^}]*\}")
@@ -88,8 +88,14 @@ def _check_model(document: Document, model: str) -> None:
 
 
 def _check_price(document: Document, path: KeyPath) -> None:
-    if (*path, "price") in document.keys:
+    # Whoever leaves the capabilities out has the price from the catalogue.
+    if (*path, "price") in document.keys or (*path, "capabilities") not in document.keys:
         return
+    blame_unpriced(document, path)
+
+
+def blame_unpriced(document: Document, path: KeyPath) -> None:
+    """Note limits in money of a model that has no price."""
     for section in ("limits", "quota"):
         if document.at((*path, section, "usd")) is not None:
             message = "money is counted by the model's price, and none is given"
@@ -119,12 +125,13 @@ def _check_maintenance(document: Document, path: KeyPath) -> None:
 def _check_names(document: Document, path: KeyPath, section: str) -> None:
     if document.is_broken(section):
         return
-    known = list(document.section(section))
+    others = document.elsewhere.get(section, ())
+    known = [*document.section(section), *others]
+    where = "none of the {0}, which are" if others else "not declared under {0}, which has"
     for at, name in document.names(*path):
         if name not in known:
             near = nearest(name, known, most=1)
-            shown = quoted(document.written(at))
-            message = f"{shown} is not declared under {section}, which has: {listed(known)}"
+            message = f"{quoted(document.written(at))} is {where.format(section)}: {listed(known)}"
             document.blame(at, message, near[0] if near else None)
 
 

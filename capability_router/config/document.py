@@ -6,7 +6,7 @@ Knows where things stand and how to name them without giving a secret away; not 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -41,10 +41,12 @@ class Findings:
 
     Args:
         file: Name of the document in the messages.
+        section: Key of the file under which the document stands; empty if it is the whole file.
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, section: str = "") -> None:
         self.file = file
+        self._above = f"{section}." if section else ""
         self._found: list[Problem] = []
         self._settled: set[KeyPath] = set()
 
@@ -52,13 +54,16 @@ class Findings:
         """Note a problem, unless all has been said about its path."""
         if any(path[:length] in self._settled for length in range(len(path) + 1)):
             return
-        self._found.append(
-            Problem(message, dotted(path), self.file, place.line, place.column, nearest)
-        )
+        at = f"{self._above}{dotted(path)}".removesuffix(".")
+        self._found.append(Problem(message, at, self.file, place.line, place.column, nearest))
 
     def settle(self, path: KeyPath) -> None:
         """Let nothing more be said about what stands at or under a path."""
         self._settled.add(path)
+
+    def include(self, error: ConfigurationError) -> None:
+        """Take over what was found in another file that this one names."""
+        self._found.extend(error.problems)
 
     def stop_if_any(self) -> None:
         """Raise one error with all problems, in the order of the file.
@@ -67,7 +72,10 @@ class Findings:
             ConfigurationError: If there is a problem.
         """
         if self._found:
-            raise ConfigurationError(sorted(self._found, key=lambda p: (p.line, p.column)))
+            raise ConfigurationError(sorted(self._found, key=self._order))
+
+    def _order(self, problem: Problem) -> tuple[bool, str, int, int]:
+        return problem.file != self.file, problem.file, problem.line, problem.column
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,7 @@ class Document:
         values: Where each value starts.
         references: Each text with ``${env:NAME}``, as it was written.
         findings: Collects what is said against the document.
+        elsewhere: Names that are declared outside of it, by the section that they would stand in.
     """
 
     root: dict[str, object] = field(repr=False)
@@ -87,6 +96,7 @@ class Document:
     values: Mapping[KeyPath, Place]
     references: Mapping[KeyPath, str]
     findings: Findings
+    elsewhere: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
 
     def at(self, path: KeyPath) -> object:
         """Return the value at a path; None if there is none."""

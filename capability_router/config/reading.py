@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import yaml
@@ -16,8 +17,9 @@ from yaml.composer import ComposerError
 from yaml.reader import ReaderError
 
 from capability_router.config.document import Document, Findings, KeyPath, Place, quoted
+from capability_router.engine.errors import Problem
 
-__all__ = ["read"]
+__all__ = ["content", "read"]
 
 _DEEPEST = 32
 _MOST_VALUES = 100_000
@@ -90,31 +92,49 @@ class _TooLargeError(Exception):
     """Anchors and aliases expand to more than can be meant."""
 
 
-def read(text: str, file: str, environ: Mapping[str, str]) -> Document:
+def content(name: str) -> str | Problem:
+    """Return the text of a file, or why there is none."""
+    try:
+        return Path(name).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Problem(f"not UTF-8 text: byte {error.start} cannot be read", file=name)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "the path cannot be used"
+    # Whoever passes the text itself must not see it, keys included, as the name of a file.
+    if "\n" in name or ": " in name:
+        return Problem("load takes the path of a file; for YAML text there is loads")
+    return Problem(f"cannot be read: {why[0].lower()}{why[1:]}", file=name)
+
+
+def read(text: str, file: str, environ: Mapping[str, str], section: str = "") -> Document:
     """Read a document.
 
     Args:
         text: The YAML text.
         file: Its name, for messages.
         environ: Where ``${env:NAME}`` is looked up.
+        section: Key at the top under which the document stands; empty if it is the whole text.
 
     Returns:
         The document. What could be read past is in its findings; nothing more is said about the
         values concerned.
 
     Raises:
-        ConfigurationError: If the text is no YAML, is empty, or holds no mapping at the top.
+        ConfigurationError: If the text is no YAML, is empty, has no such section, or holds no
+            mapping.
     """
-    findings = Findings(file)
+    findings = Findings(file, section)
     text = text.removeprefix("\ufeff")
     node = _compose(text, findings)
+    if section and node is not None:
+        node = _under(section, node, findings)
     findings.stop_if_any()
     reading = _Reading(findings, environ)
     root = reading.whole(cast("yaml.Node", node))
     if not isinstance(root, dict):
         found = "a list" if isinstance(root, list) else "a single value"
         message = f"expected keys such as providers, models and pools, found {found}"
-        findings.add(Place(1, 1), (), message)
+        findings.add(reading.values[()] if section else Place(1, 1), (), message)
         findings.stop_if_any()
     values = cast("dict[str, object]", root)
     return Document(values, reading.keys, reading.values, reading.references, findings)
@@ -148,6 +168,25 @@ def _compose(text: str, findings: Findings) -> yaml.Node | None:
             return node
         findings.add(Place(1, 1), (), "the document is empty; write at least providers and models")
     return None
+
+
+def _under(section: str, node: yaml.Node, findings: Findings) -> yaml.Node | None:
+    """What stands under a key at the top; None, with a finding, if that is nothing.
+
+    Only this is read: the rest of the file is somebody else's, and may be what is refused here.
+    """
+    pairs = cast("list[tuple[yaml.Node, yaml.Node]]", node.value)
+    at_top = pairs if isinstance(node, yaml.MappingNode) else []
+    found = [(key, value) for key, value in at_top if key.value == section]
+    if not found:
+        findings.add(_place(node.start_mark), (), "this file has no such section")
+        return None
+    key, value = found[-1]
+    if len(found) > 1:
+        findings.add(_place(key.start_mark), (), "this key stands twice; keep one")
+    elif value.tag == f"{_TAG}null":
+        findings.add(_place(key.start_mark), (), "the section is empty; write pools, for instance")
+    return value
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> str:

@@ -133,7 +133,7 @@ class PriceConfig(_Section):
 class ModelConfig(_Section):
     """One model; its key is ``provider/name``."""
 
-    capabilities: Names = Field(min_length=1)
+    capabilities: Names | None = Field(default=None, min_length=1)
     features: Features | None = None
     context_window: int | None = Field(default=None, gt=0)
     price: PriceConfig | None = None
@@ -282,6 +282,7 @@ class RouterConfig(_Section):
 
     Attributes:
         tree: Nodes to add; its shape is free, so it is read by ``nodes``.
+        catalogue: Where models are looked up that state no capabilities; read by ``completion``.
     """
 
     providers: dict[str, Annotated[ProviderConfig, OrEmpty]] = Field(default_factory=dict)
@@ -291,6 +292,7 @@ class RouterConfig(_Section):
     pools: dict[str, Annotated[PoolConfig, OrEmpty]] = Field(default_factory=dict)
     faults: dict[str, Annotated[FaultConfig, OrEmpty]] = Field(default_factory=dict)
     allow_imports: bool = False
+    catalogue: OneOrMore[Annotated[str, Field(min_length=1)]] = ()
 
 
 def allowed_keys(path: tuple[str | int, ...]) -> list[str]:

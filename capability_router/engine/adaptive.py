@@ -195,8 +195,7 @@ class Adaptive:
         if failure is not None:
             _note_failure(experience, self._kept)
         else:
-            price, usage = member.model.price, outcome.usage
-            cost = price.cost_usd(usage.input_tokens, usage.output_tokens) if price else 0.0
+            cost = member.model.cost_usd(outcome.usage)
             _note_answer(experience, self._kept, latency_s, cost)
             self._latency_s.note(latency_s)
             if cost:

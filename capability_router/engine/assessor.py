@@ -36,9 +36,7 @@ class Assessor:
         """
         member, usage = lease.member, outcome.usage
         member.state.succeed(usage, latency_s, outcome.first_token_s, now)
-        price = member.model.price
-        if price is not None:
-            member.state.cost_usd += price.cost_usd(usage.input_tokens, usage.output_tokens)
+        member.state.cost_usd += member.model.cost_usd(usage)
         if lease.trial is not None and self._is_registered(lease):
             orders = list(lease.trial.orders.values())
             for pool in self._topology.pools_of(lease.model):

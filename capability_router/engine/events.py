@@ -30,15 +30,16 @@ class EventType(StrEnum):
     MODEL_SPARED = "model_spared"
     POOL_CLOSED = "pool_closed"
     POOL_OPENED = "pool_opened"
+    MODELS_DISCOVERED = "models_discovered"
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingEvent:
-    """One change in one pool.
+    """One change in one pool, or a finding about the router as a whole.
 
     Attributes:
         type: What happened.
-        pool: Name of the pool.
+        pool: Name of the pool; empty where the event is about no pool.
         model: Id of the model; empty where the event is about the pool as a whole.
         at: Monotonic seconds of the router's clock.
         reason: Why, for instance ``error_threshold`` or ``manual``; empty if there is none.
@@ -56,7 +57,8 @@ class RoutingEvent:
     details: dict[str, object] = field(default_factory=dict[str, object])
 
     def __str__(self) -> str:
-        about = f"{self.pool}: {self.model or 'the pool'} {self.type}"
+        who = f"{self.pool}: {self.model or 'the pool'}" if self.pool else "the router:"
+        about = f"{who} {self.type}"
         reason = f" ({self.reason})" if self.reason else ""
         until = "" if self.until is None else f", for {spell(max(0.0, self.until - self.at))}"
         return f"{about}{reason}{until}"

@@ -7,9 +7,10 @@ because the classes that SDKs choose are less reliable than the status.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from types import MappingProxyType
 
 from capability_router.engine.outcome import Failure, FailureKind
@@ -75,33 +76,160 @@ FAULT_TABLE: Mapping[FailureKind, FaultRule] = MappingProxyType(
 _BY_STATUS = {
     401: FailureKind.AUTH,
     402: FailureKind.BILLING,
+    403: FailureKind.FORBIDDEN,
     404: FailureKind.NOT_FOUND,
     408: FailureKind.TIMEOUT,
     409: FailureKind.OVERLOADED,
     429: FailureKind.RATE_LIMITED,
+    # Groq's own: its flexible tier is full.
+    498: FailureKind.OVERLOADED,
     503: FailureKind.OVERLOADED,
     529: FailureKind.OVERLOADED,
 }
 
-_CONTEXT = re.compile(
-    r"context_length_exceeded|maximum context length|context window|prompt is too long"
-    r"|exceeds? the (available )?context|exceed_context_size|input is too long",
-    re.IGNORECASE,
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """What tells a kind of failure from the others with the same status.
+
+    Attributes:
+        statuses: The statuses that it is looked for in.
+        kind: What it means.
+        codes: Pattern of whole error codes, types and reasons.
+        words: Pattern that is searched in the message. A ``^`` guards the kinds that send a model
+            away: what a vendor repeats of the caller's request does not begin its message.
+        unless_wait: True if a stated wait says that it is something else.
+    """
+
+    statuses: frozenset[int]
+    kind: FailureKind
+    codes: re.Pattern[str]
+    words: re.Pattern[str]
+    unless_wait: bool = False
+
+
+def _sign(
+    kind: FailureKind, *statuses: int, codes: str = "", words: str = "", unless_wait: bool = False
+) -> _Sign:
+    return _Sign(frozenset(statuses), kind, _pattern(codes), _pattern(words), unless_wait)
+
+
+def _pattern(alternatives: str) -> re.Pattern[str]:
+    nothing = r"(?!)"
+    return re.compile(alternatives or nothing, re.IGNORECASE)
+
+
+# The first row that fits decides: by a code in any row, else by words, else by the status alone.
+_SIGNS = (
+    # Messages with these codes quote what the caller wrote, whatever that is.
+    _sign(
+        FailureKind.INVALID_REQUEST,
+        *(400, 404, 422),
+        codes=r"invalid_(value|type|function_parameters|json)|missing_required_parameter"
+        r"|unknown_parameter|string_above_max_length|previous_response_not_found",
+        words=r"\bprevious response with id\b.{0,80}\bnot found",
+    ),
+    _sign(
+        FailureKind.AUTH,
+        *(400, 403),
+        codes=r"api_key_(invalid|expired)|unrecognizedclientexception|invalidclienttokenid"
+        r"|(invalid|incomplete)signature(exception)?|expiredtoken(exception)?"
+        r"|missingauthenticationtoken(exception)?",
+        words=r"^api key (not valid|expired)|^your api key was reported"
+        r"|^the security token included in the request",
+    ),
+    _sign(
+        FailureKind.BILLING,
+        *(400, 403, 429),
+        codes=r"billing_(error|hard_limit_reached|not_active)",
+        words=r"^billing hard limit has been reached",
+    ),
+    # Anthropic answers an empty balance and a spent limit with 400.
+    _sign(
+        FailureKind.QUOTA_EXHAUSTED,
+        400,
+        codes=r"insufficient_quota",
+        words=r"^your credit balance|^you\b.{0,120}\bregain access",
+        unless_wait=True,
+    ),
+    # Gemini calls a model's usual rate limit a quota as well, but says that it is over in seconds.
+    _sign(
+        FailureKind.QUOTA_EXHAUSTED,
+        *(403, 429),
+        codes=r"insufficient_quota|\w*spend_limit_(exceeded|reached)",
+        words=r"exceeded your current quota|quota exhausted|credit balance|regain access"
+        r"|^key limit exceeded",
+        unless_wait=True,
+    ),
+    _sign(
+        FailureKind.RATE_LIMITED,
+        400,
+        codes=r"throttlingexception|servicequotaexceededexception",
+    ),
+    _sign(
+        FailureKind.OVERLOADED,
+        *(424, 429),
+        codes=r"model(notready|error|streamerror)exception|service_tier_capacity_exceeded",
+    ),
+    # LiteLLM calls every error within a stream a 500.
+    _sign(
+        FailureKind.OVERLOADED,
+        500,
+        codes=r"overloaded_error|unavailable",
+        words=r"\boverloaded\b",
+    ),
+    # Longer than a minute's tokens: a wait does not help, an account with other limits does.
+    _sign(FailureKind.UNSUPPORTED, *(413, 429), words=r"^request too large for\b"),
+    _sign(
+        FailureKind.CONTEXT_OVERFLOW,
+        *(400, 413, 422),
+        codes=r"context_length_exceeded|exceed_context_size(_error)?",
+        words=r"maximum context length|context (window|limit)|(prompt|input) is too long"
+        r"|exceeds? the (available )?context|too many input tokens"
+        r"|input token(s exceeded| count\b.{0,20}\bexceeds)",
+    ),
+    _sign(
+        FailureKind.CONTENT_POLICY,
+        *(400, 403, 422),
+        codes=r"content_policy(_violation)?|content_filter|responsibleaipolicyviolation"
+        r"|moderation_blocked|invalid_prompt",
+        words=r"content (management|filtering) policy|responsible ai policy|safety system"
+        r"|blocked by our content filters",
+    ),
+    _sign(FailureKind.CONTENT_POLICY, 403, words=r"flagged|moderation|^request blocked by guard"),
+    _sign(
+        FailureKind.NOT_FOUND,
+        *(400, 403, 422),
+        codes=r"model_(not_found|decommissioned)|invalid_model|deploymentnotfound",
+        words=r"^the (provided )?model identifier is invalid|^invalid model\b"
+        r"|^[\w./:-]+ is not a valid model id|^the model\b.{0,100}\bhas been decommissioned"
+        r"|^invocation of model id\b.{0,120}\bwith on-demand throughput",
+    ),
+    _sign(FailureKind.NOT_FOUND, 403, words=r"access to (the |this )?model"),
+    _sign(FailureKind.FORBIDDEN, 400, words=r"^user location is not supported"),
+    _sign(
+        FailureKind.UNSUPPORTED,
+        *(400, 422),
+        # The last two: Groq's model has failed to write what was asked for.
+        codes=r"unsupported_(parameter|value)|extra_forbidden|tool_use_failed|json_validate_failed",
+        words=r"\bmodel\b.{0,60}\bdo(es)?( not|n.t) support\b"
+        r"|\bdoes( not|n.t) support (tools?|images?|image input|function calling|thinking)\b"
+        r"|\bnot supported (with|by|for|on|in) (this|the) model\b"
+        r"|\bonly supported by certain models\b|\bnot enabled for (this model|models/)"
+        r"|\bextra inputs are not permitted\b",
+    ),
+    _sign(
+        FailureKind.UNSUPPORTED,
+        404,
+        words=r"^no endpoints found that (support|can handle)\b",
+    ),
 )
-_POLICY = re.compile(
-    r"content_policy|content_filter|content management policy|responsible ai policy|safety system",
-    re.IGNORECASE,
-)
-_QUOTA = re.compile(
-    r"insufficient_quota|exceeded your current quota|quota exhausted|credit balance|regain access"
-    r"|spend_limit_(?:exceeded|reached)",
-    re.IGNORECASE,
-)
-_NO_ACCESS = re.compile(r"model_not_found|access to (the |this )?model", re.IGNORECASE)
-_FLAGGED = re.compile(r"flagged|moderation", re.IGNORECASE)
-_RETRY_IN = re.compile(
-    r"(?:retry|try again) in (\d+(?:\.\d+)?) ?(ms|s|sec|seconds)\b", re.IGNORECASE
-)
+# What stands in quotes is a name, or the caller's own words.
+_QUOTED = re.compile(r"""(?<!\w)(['"`]).*?\1(?!\w)""", re.DOTALL)
+_WAIT = r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|seconds?|sec|s|minutes?|min|m|hours?|h)(?![a-z])"
+_PART = re.compile(_WAIT, re.IGNORECASE)
+_RETRY_IN = re.compile(rf"(?:retry|try again) (?:in|after) ((?:{_WAIT} ?)+)", re.IGNORECASE)
+_UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0}
 # What ends when a limit is renewed; a bad key, for instance, stays bad.
 _LIMITS = frozenset({FailureKind.BILLING, FailureKind.QUOTA_EXHAUSTED, FailureKind.RATE_LIMITED})
 _MESSAGE_LIMIT = 300
@@ -111,15 +239,18 @@ def classify(
     status: int | None,
     text: str = "",
     *,
+    codes: Collection[str] | None = None,
     retry_after_s: float | None = None,
     resets_after_s: float | None = None,
     error: BaseException | None = None,
 ) -> Failure:
-    """Name a failed response by its status, then by its error code and wording.
+    """Name a failed response by its status, then by its error codes, then by its wording.
 
     Args:
         status: HTTP status; None if there was no response at all.
-        text: Error code and message together, as the provider wrote them.
+        text: The provider's message. If ``codes`` is None, the error code may stand in it as well.
+        codes: Codes, types and reasons of the response's body; None if the body is not known.
+            What the message quotes is passed over if they are given: it may be the caller's.
         retry_after_s: Seconds the provider asked to wait in a header; None reads the text.
         resets_after_s: Seconds until the limit that was hit is renewed, where that was stated. It
             is the wait if a limit was hit and no other is known, and says nothing about the kind.
@@ -131,38 +262,33 @@ def classify(
     """
     if retry_after_s is None:
         retry_after_s = _stated_wait_s(text)
-    kind = _kind(status, text, retry_after_s)
+    kind = FailureKind.CONNECTION
+    if status is not None:
+        rows = [
+            row
+            for row in _SIGNS
+            if status in row.statuses and not (row.unless_wait and retry_after_s is not None)
+        ]
+        kind = _by_sign(rows, text, codes) or _by_status(status)
     if retry_after_s is None and kind in _LIMITS:
         retry_after_s = resets_after_s
     return Failure(kind, status, retry_after_s, text[:_MESSAGE_LIMIT], error)
 
 
-def _kind(status: int | None, text: str, retry_after_s: float | None) -> FailureKind:
-    if status is None:
-        return FailureKind.CONNECTION
-    # Anthropic answers an empty balance and a spent limit with 400. Gemini calls a model's usual
-    # rate limit a quota as well, but says that it is over in seconds.
-    if status in (400, 403, 429) and retry_after_s is None and _QUOTA.search(text):
-        return FailureKind.QUOTA_EXHAUSTED
-    if status in (400, 413, 422):
-        return _refusal(text)
-    if status == 403:
-        return _prohibition(text)
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    return FailureKind.INVALID_REQUEST if 400 <= status < 500 else FailureKind.SERVER_ERROR
+def _by_sign(rows: list[_Sign], text: str, codes: Collection[str] | None) -> FailureKind | None:
+    words = text if codes is None else _QUOTED.sub("", text)
+    coded = (
+        row.kind
+        for row in rows
+        if (row.codes.search(text) if codes is None else any(map(row.codes.fullmatch, codes)))
+    )
+    said = (row.kind for row in rows if row.words.search(words))
+    return next(chain(coded, said), None)
 
 
-def _refusal(text: str) -> FailureKind:
-    if _CONTEXT.search(text):
-        return FailureKind.CONTEXT_OVERFLOW
-    return FailureKind.CONTENT_POLICY if _POLICY.search(text) else FailureKind.INVALID_REQUEST
-
-
-def _prohibition(text: str) -> FailureKind:
-    if _FLAGGED.search(text) or _POLICY.search(text):
-        return FailureKind.CONTENT_POLICY
-    return FailureKind.NOT_FOUND if _NO_ACCESS.search(text) else FailureKind.FORBIDDEN
+def _by_status(status: int) -> FailureKind:
+    unknown = FailureKind.INVALID_REQUEST if 400 <= status < 500 else FailureKind.SERVER_ERROR
+    return _BY_STATUS.get(status, unknown)
 
 
 def _stated_wait_s(text: str) -> float | None:
@@ -170,4 +296,8 @@ def _stated_wait_s(text: str) -> float | None:
     stated = _RETRY_IN.search(text)
     if stated is None:
         return None
-    return float(stated[1]) / (1000 if stated[2].lower() == "ms" else 1)
+    return sum(float(number) * _unit_s(unit.lower()) for number, unit in _PART.findall(stated[1]))
+
+
+def _unit_s(unit: str) -> float:
+    return 0.001 if unit == "ms" else _UNIT_S[unit[0]]

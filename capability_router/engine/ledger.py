@@ -35,12 +35,12 @@ def estimate(request: CompletionRequest, model: Model, state: ModelState) -> Nee
     model's answers are on average so far.
     """
     output = request.output_tokens or _mean_answer(state)
-    return _need(model, request.input_tokens, output)
+    return _need(model, Usage(request.input_tokens, output))
 
 
 def actual(usage: Usage, model: Model) -> Need:
     """Return what an answer took."""
-    return _need(model, usage.input_tokens, usage.output_tokens)
+    return _need(model, usage)
 
 
 def refusing(meters: Sequence[Meter], need: Need, now: float, wall: float) -> Meter | None:
@@ -63,7 +63,8 @@ def settle(reserved: Reservation, model: Model, outcome: Outcome, now: float, wa
     A failed attempt has cost its request and nothing else. An answer without usage, as of code
     that does not tell it, keeps its estimate.
     """
-    if outcome.failure is None and not outcome.usage.total_tokens:
+    told = outcome.usage.total_tokens or outcome.usage.cost_usd is not None
+    if outcome.failure is None and not told:
         return
     used: Need = (1, 0, 0, 0, 0) if outcome.failure else actual(outcome.usage, model)
     for meter, bucket, amount in reserved:
@@ -81,6 +82,6 @@ def _mean_answer(state: ModelState) -> int:
     return -(-state.output_tokens // state.successes) if state.successes else 0
 
 
-def _need(model: Model, input_tokens: int, output_tokens: int) -> Need:
-    cost = model.price.cost_usd(input_tokens, output_tokens) if model.price else 0.0
-    return 1, input_tokens, output_tokens, input_tokens + output_tokens, round(cost * NANO)
+def _need(model: Model, usage: Usage) -> Need:
+    cost = round(model.cost_usd(usage) * NANO)
+    return 1, usage.input_tokens, usage.output_tokens, usage.total_tokens, cost

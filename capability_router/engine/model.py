@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from capability_router.engine.feature import features_of
 from capability_router.engine.limits import Limit
+from capability_router.engine.outcome import Usage
 from capability_router.engine.request import CompletionRequest
 
 __all__ = ["Model", "Price", "Provider", "Secret"]
@@ -134,6 +135,12 @@ class Model:
         """
         space = self.vector_space or self.name.rpartition("/")[2].lower() or self.name
         return space if self.dimensions is None else f"{space}[{self.dimensions}]"
+
+    def cost_usd(self, usage: Usage) -> float:
+        """Return what an answer cost, in US dollars: by its price, or else as stated; or 0."""
+        if self.price is not None:
+            return self.price.cost_usd(usage.input_tokens, usage.output_tokens)
+        return usage.cost_usd or 0.0
 
     def lacks(self, request: CompletionRequest) -> str | None:
         """Say why this model cannot serve a request; None if it can.

@@ -32,15 +32,18 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer as the provider counted them.
+    """Tokens of one answer as the provider counted them, and its cost.
 
     Attributes:
         input_tokens: Tokens of the prompt, >= 0.
         output_tokens: Tokens of the answer, >= 0.
+        cost_usd: What the answer cost, >= 0, where whoever called the model has worked it out; it
+            counts for a model without a price of its own. None if that is not known.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_usd: float | None = None
 
     @property
     def total_tokens(self) -> int:

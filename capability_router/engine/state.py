@@ -55,7 +55,7 @@ class ModelState:
         consecutive_failures: Counted failures since the last success.
         input_tokens: Tokens of all prompts that were answered.
         output_tokens: Tokens of all answers.
-        cost_usd: What all answers cost, by the model's price; 0 where none is known.
+        cost_usd: What all answers cost, by the model's price or as stated; 0 where not known.
         latency_total_s: Seconds spent on complete answers.
         last_success_at: Monotonic seconds of the last answer; ``-inf`` before the first.
         latency_s: Peak-sensitive moving average of the seconds to a complete answer: it jumps up

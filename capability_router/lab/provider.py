@@ -16,6 +16,7 @@ from capability_router.lab.errors import LabError
 from capability_router.lab.faults import Fault, FaultKind, ok, refused
 from capability_router.lab.json_values import as_mapping, parsed
 from capability_router.lab.listener import LOOPBACK, Listener
+from capability_router.lab.multipart import described, flag_text, is_form, read_form
 from capability_router.lab.quota import Quota, QuotaMeter
 from capability_router.lab.refusals import Refusal, quota_refusal
 from capability_router.lab.responder import Responder, Turn
@@ -38,7 +39,10 @@ class LabRequest:
     Attributes:
         method: In capitals.
         path: Without the query.
-        body: The JSON object sent, None where the body was none.
+        body: The JSON object sent; of a form its fields as texts, and of each file its
+            ``filename``, ``content_type`` and ``size`` in bytes, with a list where a field came
+            more than once or its name ends in ``[]``, which falls away. None where the body was
+            neither.
         headers: Names in lower case; the values of headers that carry secrets are replaced.
         fault: How the request was met.
         stream: Whether the body asked for a stream.
@@ -110,7 +114,16 @@ class LabProvider:
         Raises:
             LabError: As :attr:`port`.
         """
-        return f"http://{LOOPBACK}:{self.port}/v1"
+        return f"{self.root_url}/v1"
+
+    @property
+    def root_url(self) -> str:
+        """What Anthropic's clients call ``base_url``: the address without ``/v1``.
+
+        Raises:
+            LabError: As :attr:`port`.
+        """
+        return f"http://{LOOPBACK}:{self.port}"
 
     @property
     def is_listening(self) -> bool:
@@ -206,8 +219,9 @@ class LabProvider:
         self.fault = ok()
 
     def reset(self) -> None:
-        """Be as new: heal, forget the requests and the quota."""
+        """Be as new: heal, forget the requests, the responses and the quota."""
         self.heal()
+        self._responder.forget()
         with self._lock:
             self._meter = None
             self._requests.clear()
@@ -279,7 +293,7 @@ class LabProvider:
             self._responder.respond(self._turn(connection, request))
 
     def _turn(self, connection: Connection, request: HttpRequest) -> Turn:
-        body = _json_object(request.body)
+        body = _plain_values(request)
         with self._lock:
             fault = self._script.popleft() if self._script else self._standing
             self._requests.append(_record(request, body, fault))
@@ -301,15 +315,17 @@ def _record(request: HttpRequest, body: Mapping[str, object] | None, fault: Faul
         name: "[redacted]" if name in _SECRET_HEADERS else value
         for name, value in request.headers.items()
     }
-    stream = body is not None and body.get("stream") is True
+    stream = body is not None and flag_text(body.get("stream")) is True
     return LabRequest(request.method, request.path, body, headers, fault, stream)
 
 
-def _json_object(body: bytes) -> Mapping[str, object] | None:
+def _plain_values(request: HttpRequest) -> Mapping[str, object] | None:
     try:
-        return as_mapping(parsed(body))
+        if is_form(request.headers):
+            return described(read_form(request.headers["content-type"], request.body))
+        return as_mapping(parsed(request.body))
     except ValueError:
-        # Not swallowed: the endpoint answers a missing object with a 400.
+        # Not swallowed: the endpoint answers a body it cannot read with a 400.
         return None
 
 

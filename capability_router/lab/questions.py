@@ -19,6 +19,7 @@ __all__ = [
     "chat_question",
     "completion_question",
     "content_text",
+    "read_chat",
     "required_model",
 ]
 
@@ -34,13 +35,14 @@ class Question:
         provider: Name of the provider that was asked.
         model: Requested model name, which the answer repeats.
         chat: True for chat completions, False for plain completions.
-        body: The whole request body.
+        body: The whole request body; what another dialect says, in the words of a chat request.
         text: Last message of the user, or the prompt.
         prefill: Text of a last assistant message, which the answer continues; else empty.
         results: Texts of the tools' results that end the conversation, in order.
         is_answered: False where the last message is the user's.
         prompt_words: Words of the whole prompt, a rough token count; a part that is no text is one.
         audio_parts: How many of them are audio.
+        format_place: Where the request says which form the answer has, for errors to name.
     """
 
     provider: str
@@ -53,6 +55,7 @@ class Question:
     is_answered: bool
     prompt_words: int
     audio_parts: int
+    format_place: str = "response_format"
 
     @property
     def stream(self) -> bool:
@@ -117,17 +120,28 @@ def chat_question(provider: str, body: Mapping[str, object]) -> Question:
     Raises:
         RefusedError: With a 400 that names the field to blame.
     """
-    model = required_model(body)
+    required_model(body)
     check_chat(body)
-    messages = [as_mapping(message) or {} for message in as_sequence(body["messages"]) or ()]
+    texts = [content_text(message.get("content")) for message in _messages(body)]
+    check_json_mode(body, texts)
+    return read_chat(provider, body)
+
+
+def read_chat(provider: str, body: Mapping[str, object]) -> Question:
+    """Read what an answer needs to know of a chat request that was checked, whatever its dialect.
+
+    Args:
+        provider: Name of the provider that was asked.
+        body: OpenAI's chat request. The parts of a content may be those of another dialect.
+    """
+    messages = _messages(body)
     roles = [message.get("role") for message in messages]
     texts = [content_text(message.get("content")) for message in messages]
-    check_json_mode(body, texts)
     asked = [text for text, role in zip(texts, roles, strict=True) if role == "user"]
     results = takewhile(lambda index: roles[index] == "tool", reversed(range(len(roles))))
     return Question(
         provider=provider,
-        model=model,
+        model=str(body["model"]),
         chat=True,
         body=body,
         text=asked[-1] if asked else "",
@@ -186,6 +200,10 @@ def content_text(content: object) -> str:
         return content
     parts = [as_mapping(part) or {} for part in as_sequence(content) or ()]
     return " ".join(_part_text(part) for part in parts)
+
+
+def _messages(body: Mapping[str, object]) -> list[Mapping[str, object]]:
+    return [as_mapping(message) or {} for message in as_sequence(body["messages"]) or ()]
 
 
 def _part_text(part: Mapping[str, object]) -> str:

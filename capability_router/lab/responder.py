@@ -5,7 +5,6 @@ Plays faults and routes to the endpoints; does not choose the fault, count reque
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 import time
@@ -14,34 +13,18 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from capability_router.lab.answers import AnswerSource, Piece
-from capability_router.lab.embeddings import EmbeddingSource, embeddings_reply
+from capability_router.lab.embeddings import EmbeddingSource
+from capability_router.lab.endpoints import Endpoints, check_route, error_payload
+from capability_router.lab.exchanges import Exchange, Label, StreamEvent
 from capability_router.lab.faults import Fault, FaultKind
-from capability_router.lab.moderation import moderations_reply
-from capability_router.lab.payloads import (
-    Label,
-    StreamEvent,
-    models_reply,
-    stream_events,
-    whole_reply,
-)
-from capability_router.lab.questions import Question, chat_question, completion_question
-from capability_router.lab.refusals import Refusal, RefusedError, invalid, refusal_for
-from capability_router.lab.reranking import rerank_reply
+from capability_router.lab.refusals import Refusal, RefusedError, refusal_for
+from capability_router.lab.replies import Reply, json_reply
 from capability_router.lab.wire import Connection, HttpRequest
 
 __all__ = [
     "Responder",
     "Turn",
 ]
-
-_METHODS: Mapping[str, str] = {
-    "/v1/models": "GET",
-    "/v1/chat/completions": "POST",
-    "/v1/completions": "POST",
-    "/v1/embeddings": "POST",
-    "/v1/moderations": "POST",
-    "/v1/rerank": "POST",
-}
 
 _BREAKS = frozenset({FaultKind.CUT_STREAM, FaultKind.SILENT_STREAM, FaultKind.MALFORMED_CHUNK})
 
@@ -58,7 +41,7 @@ class Turn:
     Attributes:
         connection: Where the answer goes.
         request: What came.
-        body: The request's JSON object, None where it has none.
+        body: The request's JSON object or the plain values of its form, None where it has none.
         fault: What is to happen.
         number: 1 for the provider's first request.
         healed: Set when waiting requests are to be answered.
@@ -107,8 +90,12 @@ class Responder:
     ) -> None:
         self._name = name
         self._source = source
-        self._embeddings = embeddings
         self._spend = spend
+        self._endpoints = Endpoints(name, embeddings)
+
+    def forget(self) -> None:
+        """Forget the responses that a client could go on from."""
+        self._endpoints.forget()
 
     def respond(self, turn: Turn) -> None:
         """Answer a request, or not, as its fault says.
@@ -136,70 +123,40 @@ class Responder:
             self._route(turn)
         except RefusedError as error:
             told = error.refusal
-            turn.connection.send_json(told.status, told.payload(), told.headers)
+            payload = error_payload(turn.request.path, told)
+            turn.connection.send_json(told.status, payload, told.headers)
 
     def _route(self, turn: Turn) -> None:
-        path = turn.request.path
-        _check_route(turn.request)
-        if path == "/v1/models":
-            turn.connection.send_json(HTTPStatus.OK, models_reply(self._name, int(time.time())))
+        check_route(turn.request)
+        if turn.request.path == "/v1/models":
+            turn.connection.send_json(HTTPStatus.OK, self._endpoints.models())
             return
-        if turn.body is None:
-            raise invalid("The body must be a JSON object.")
-        plain = self._plain_reply(path, turn.body, turn.number)
-        if plain is not None:
-            self._spend_one()
-            _send_whole(turn, *plain)
-            return
-        make = chat_question if path == "/v1/chat/completions" else completion_question
-        self._answer(turn, make(self._name, turn.body))
-
-    def _plain_reply(
-        self, path: str, body: Mapping[str, object], number: int
-    ) -> tuple[dict[str, object], str] | None:
-        """Return the reply of an endpoint that is no text endpoint, and who made it."""
-        match path:
-            case "/v1/embeddings":
-                return embeddings_reply(body, self._embeddings), self._embeddings.name
-            case "/v1/rerank":
-                identity = f"rerank-{self._name}-{number}"
-                return rerank_reply(body, self._embeddings, identity), self._embeddings.name
-            case "/v1/moderations":
-                return moderations_reply(body, f"modr-{self._name}-{number}"), "words"
-            case _:
-                return None
-
-    def _answer(self, turn: Turn, question: Question) -> None:
+        answer = self._endpoints.answer(turn.request, turn.body, turn.number)
         self._spend_one()
-        with self._source.answer(question) as answer:
+        if isinstance(answer, Exchange):
+            self._answer(turn, answer)
+        else:
+            _send_whole(turn, answer)
+
+    def _answer(self, turn: Turn, exchange: Exchange) -> None:
+        with self._source.answer(exchange.question) as answer:
             label = Label(
-                id=f"{'chatcmpl' if question.chat else 'cmpl'}-{self._name}-{turn.number}",
+                serial=f"{self._name}-{turn.number}",
                 created=int(time.time()),
                 fingerprint=f"lab-{self._name}-{answer.source}",
             )
             pieces = _while_wanted(turn, answer.pieces)
-            if question.stream:
+            if exchange.question.stream:
                 framing = turn.fault.framing if turn.request.chunks else "close"
                 turn.connection.start_stream(_source_header(answer.source), framing)
-                _send_stream(turn, stream_events(question, label, pieces))
+                _send_stream(turn, exchange.events(label, pieces))
             else:
-                _send_whole(turn, whole_reply(question, label, pieces), answer.source)
+                _send_whole(turn, json_reply(exchange.whole(label, pieces), answer.source))
 
     def _spend_one(self) -> None:
         refusal = self._spend()
         if refusal is not None:
             raise RefusedError(refusal)
-
-
-def _check_route(request: HttpRequest) -> None:
-    method = _METHODS.get(request.path)
-    if method is None:
-        message = f"Invalid URL ({request.method} {request.path})"
-        raise RefusedError(Refusal(HTTPStatus.NOT_FOUND, message))
-    if request.method != method:
-        message = f"Not allowed to {request.method} on {request.path}, only {method}"
-        status = HTTPStatus.METHOD_NOT_ALLOWED
-        raise RefusedError(Refusal(status, message, headers={"allow": method}))
 
 
 def _while_wanted(turn: Turn, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -224,7 +181,7 @@ def _send_stream(turn: Turn, events: Iterator[StreamEvent]) -> None:
                 return
             data = _broken(turn, data)
             unbroken = True
-        connection.send_event(data)
+        connection.send_event(data, event.name)
         sent += event.is_content
     connection.end_stream()
 
@@ -237,22 +194,22 @@ def _broken(turn: Turn, data: str) -> str:
     return data[: len(data) // 2]
 
 
-def _send_whole(turn: Turn, payload: Mapping[str, object], source: str) -> None:
-    """Send a plain body, broken in the middle where the fault would break a stream."""
+def _send_whole(turn: Turn, reply: Reply) -> None:
+    """Send a whole body, broken in the middle where the fault would break a stream."""
     connection, kind = turn.connection, turn.fault.kind
-    body, headers = json.dumps(payload).encode(), _source_header(source)
+    body, headers = reply.body, _source_header(reply.source)
     middle = len(body) // 2
     if kind is FaultKind.MALFORMED_CHUNK:
-        connection.send(HTTPStatus.OK, body[:middle], "application/json", headers)
+        connection.send(HTTPStatus.OK, body[:middle], reply.content_type, headers)
     elif kind in _BREAKS:
-        connection.send(HTTPStatus.OK, body, "application/json", headers, sent=middle)
+        connection.send(HTTPStatus.OK, body, reply.content_type, headers, sent=middle)
         if kind is FaultKind.CUT_STREAM:
             connection.cut()
             return
         turn.pause(None)
         connection.write(body[middle:])
     else:
-        connection.send(HTTPStatus.OK, body, "application/json", headers)
+        connection.send(HTTPStatus.OK, body, reply.content_type, headers)
 
 
 def _source_header(source: str) -> dict[str, str]:

@@ -20,10 +20,11 @@ from capability_router.lab.validation_values import (
     Check,
     array,
     boolean,
+    check_fields,
+    check_values,
     decimal,
-    matching,
+    filled,
     one_of,
-    required,
     structure,
     text,
     whole,
@@ -45,15 +46,7 @@ def check_chat(body: Mapping[str, object]) -> None:
     Raises:
         RefusedError: With a 400 that names the field to blame.
     """
-    for field, value in body.items():
-        if field in _UNSERVED:
-            if value is not None:
-                raise invalid(f"The lab does not serve '{field}': {_UNSERVED[field]}.", field)
-        elif field not in _FIELDS:
-            raise invalid(f"Unknown parameter: '{field}'.", field, "unknown_parameter")
-    required(body, "messages", "")
-    check_messages(body["messages"], "messages")
-    _check_values(body, _FIELDS)
+    check_fields(body, _FIELDS, _UNSERVED, needed=["messages"])
     _check_relations(body)
     check_tool_choice(body)
 
@@ -64,7 +57,7 @@ def check_completion(body: Mapping[str, object]) -> None:
     Raises:
         RefusedError: With a 400 that names the field to blame.
     """
-    _check_values(body, {field: _FIELDS[field] for field in _COMPLETION_FIELDS})
+    check_values(body, {field: _FIELDS[field] for field in _COMPLETION_FIELDS})
 
 
 def check_json_mode(body: Mapping[str, object], texts: Iterable[str]) -> None:
@@ -84,13 +77,6 @@ def check_json_mode(body: Mapping[str, object], texts: Iterable[str]) -> None:
             " type 'json_object'.",
             "messages",
         )
-
-
-def _check_values(body: Mapping[str, object], checks: Mapping[str, Check]) -> None:
-    for field, check in checks.items():
-        value = body.get(field)
-        if value is not None:
-            check(value, field)
 
 
 def _check_relations(body: Mapping[str, object]) -> None:
@@ -144,7 +130,7 @@ def _check_choices(value: object, place: str) -> None:
 
 _FIELDS: Mapping[str, Check] = {
     "model": text,
-    "messages": array,
+    "messages": check_messages,
     "frequency_penalty": decimal(-2, 2),
     "logit_bias": _check_logit_bias,
     "logprobs": boolean,
@@ -160,7 +146,7 @@ _FIELDS: Mapping[str, Check] = {
     "prompt_cache_retention": one_of("in_memory", "24h"),
     "reasoning_effort": one_of("none", "minimal", "low", "medium", "high", "xhigh"),
     "response_format": check_response_format,
-    "safety_identifier": matching(r"[\s\S]+", 64),
+    "safety_identifier": filled(64),
     "seed": whole(-(2**63), 2**63 - 1),
     "service_tier": one_of("auto", "default", "flex", "scale", "priority", "fast"),
     "stop": _check_stop,

@@ -6,12 +6,11 @@ understand, such as marks for their caches.
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Mapping, Sequence
 
 from capability_router.lab.json_values import as_mapping, as_sequence
 from capability_router.lab.refusals import RefusedError, invalid
+from capability_router.lab.validation_media import check_audio, check_file, check_image_url
 from capability_router.lab.validation_values import (
     Check,
     array,
@@ -20,7 +19,6 @@ from capability_router.lab.validation_values import (
     required,
     structure,
     text,
-    unfit,
 )
 
 __all__ = [
@@ -37,10 +35,6 @@ _PARTS_OF_ROLE: Mapping[str, tuple[str, ...]] = {
     "tool": ("text", "image_url", "file"),
     "function": ("text",),
 }
-
-_IMAGE_DATA = re.compile(r"data:image/(?:png|jpe?g|gif|webp);base64,(.*)", re.DOTALL)
-_FILE_DATA = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,(.*)", re.DOTALL)
-_WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 
 # What an assistant may say instead of a text.
 _INSTEAD_OF_TEXT = ("tool_calls", "function_call", "refusal", "audio")
@@ -112,52 +106,18 @@ def _check_part(part: Mapping[str, object], role: str, message: str, place: str)
 
 def _check_image(value: object, place: str) -> None:
     image = structure(value, place)
-    url, at = text(required(image, "url", place), f"{place}.url"), f"{place}.url"
-    if not _WEB_ADDRESS.fullmatch(url):
-        _check_data(url, _IMAGE_DATA, at, "a web address or a base64-encoded data URL of an image")
+    check_image_url(required(image, "url", place), f"{place}.url")
     if image.get("detail") is not None:
         one_of("auto", "low", "high", "original")(image["detail"], f"{place}.detail")
-
-
-def _check_audio(value: object, place: str) -> None:
-    audio = structure(value, place)
-    data = text(required(audio, "data", place), f"{place}.data")
-    if not _is_base64(data):
-        raise unfit(f"{place}.data", "base64-encoded audio")
-    one_of("wav", "mp3")(required(audio, "format", place), f"{place}.format")
-
-
-def _check_file(value: object, place: str) -> None:
-    file = structure(value, place)
-    if file.get("file_id") is not None:
-        text(file["file_id"], f"{place}.file_id")
-        return
-    data = text(required(file, "file_data", place), f"{place}.file_data")
-    _check_data(data, _FILE_DATA, f"{place}.file_data", "a base64-encoded data URL")
-    text(required(file, "filename", place), f"{place}.filename")
 
 
 _PARTS: Mapping[str, Check] = {
     "text": text,
     "refusal": text,
     "image_url": _check_image,
-    "input_audio": _check_audio,
-    "file": _check_file,
+    "input_audio": check_audio,
+    "file": check_file,
 }
-
-
-def _check_data(url: str, form: re.Pattern[str], place: str, expected: str) -> None:
-    found = form.fullmatch(url)
-    if found is None or not _is_base64(found[1]):
-        raise unfit(place, expected)
-
-
-def _is_base64(data: str) -> bool:
-    try:
-        base64.b64decode(data, validate=True)
-    except ValueError:
-        return False
-    return bool(data)
 
 
 def _check_results(messages: Sequence[Mapping[str, object]], place: str) -> None:

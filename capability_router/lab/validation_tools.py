@@ -18,6 +18,8 @@ from capability_router.lab.validation_values import (
 )
 
 __all__ = [
+    "check_function",
+    "check_json_schema",
     "check_response_format",
     "check_tool_choice",
     "check_tools",
@@ -38,7 +40,8 @@ def check_tools(value: object, place: str) -> None:
         at = f"{place}[{index}]"
         described = structure(tool, at)
         one_of("function")(required(described, "type", at), f"{at}.type")
-        _check_function(structure(required(described, "function", at), f"{at}.function"), at)
+        at = f"{at}.function"
+        check_function(structure(required(described, "function", f"{place}[{index}]"), at), at)
 
 
 def check_tool_choice(body: Mapping[str, object]) -> None:
@@ -76,25 +79,49 @@ def check_response_format(value: object, place: str) -> None:
     if wanted["type"] != "json_schema":
         return
     at = f"{place}.json_schema"
-    described = structure(required(wanted, "json_schema", place), at)
-    name = required(described, "name", at)
-    _check_name(name, f"{at}.name")
-    schema = structure(required(described, "schema", at), f"{at}.schema")
-    if _is_strict(described, at):
-        _check_strict(schema, f"response_format '{name}'", place, None)
+    check_json_schema(structure(required(wanted, "json_schema", place), at), at, place)
 
 
-def _check_function(function: Mapping[str, object], tool: str) -> None:
-    place = f"{tool}.function"
+def check_json_schema(described: Mapping[str, object], place: str, param: str) -> None:
+    """Check a named schema for an answer.
+
+    Args:
+        described: Has the ``name``, the ``schema`` and perhaps ``strict``.
+        place: Where it is.
+        param: The field to blame where a strict schema says too little.
+
+    Raises:
+        RefusedError: With a 400 that names the field to blame.
+    """
+    name = required(described, "name", place)
+    _check_name(name, f"{place}.name")
+    schema = structure(required(described, "schema", place), f"{place}.schema")
+    if _is_strict(described, place):
+        _check_strict(schema, f"response_format '{name}'", param, None)
+
+
+def check_function(
+    function: Mapping[str, object], place: str, schema_field: str = "parameters"
+) -> None:
+    """Check the description of one function.
+
+    Args:
+        function: Has a ``name``, and perhaps a ``description``, a schema and ``strict``.
+        place: Where it is.
+        schema_field: What the schema of the arguments is called.
+
+    Raises:
+        RefusedError: With a 400 that names the field to blame.
+    """
     name = required(function, "name", place)
     _check_name(name, f"{place}.name")
     if function.get("description") is not None:
         text(function["description"], f"{place}.description")
     strict = _is_strict(function, place)
-    if function.get("parameters") is None:
+    if function.get(schema_field) is None:
         return
-    at = f"{place}.parameters"
-    parameters = structure(function["parameters"], at)
+    at = f"{place}.{schema_field}"
+    parameters = structure(function[schema_field], at)
     _check_object(parameters, f"function '{name}'", at)
     if strict:
         _check_strict(parameters, f"function '{name}'", at, "invalid_function_parameters")

@@ -16,7 +16,10 @@ __all__ = [
     "Check",
     "array",
     "boolean",
+    "check_fields",
+    "check_values",
     "decimal",
+    "filled",
     "matching",
     "one_of",
     "required",
@@ -48,6 +51,23 @@ def text(value: object, place: str) -> str:
     if not isinstance(value, str):
         raise _wrong_type(value, place, "a string")
     return value
+
+
+def filled(longest: int | None = None) -> Check:
+    """Make the check of a text that is not empty, of at most so many characters; None is any."""
+    check_length = matching(r"[\s\S]*", longest)
+
+    def check(value: object, place: str) -> None:
+        check_length(value, place)
+        if not value:
+            raise invalid(
+                f"Invalid '{place}': empty string. Expected a string with minimum length 1, but got"
+                " an empty string instead.",
+                place,
+                "empty_string",
+            )
+
+    return check
 
 
 def boolean(value: object, place: str) -> bool:
@@ -153,13 +173,18 @@ def one_of(*known: str) -> Check:
     return check
 
 
-def matching(pattern: str, longest: int) -> Check:
-    """Make the check of a text by a pattern for the whole of it, and by its length."""
+def matching(pattern: str, longest: int | None = None) -> Check:
+    """Make the check of a text by a pattern for the whole of it, and by its length.
+
+    Args:
+        pattern: A regular expression.
+        longest: Most characters; None is any number.
+    """
     compiled = re.compile(pattern)
 
     def check(value: object, place: str) -> None:
         found = text(value, place)
-        if len(found) > longest:
+        if longest is not None and len(found) > longest:
             raise invalid(
                 f"Invalid '{place}': string too long. Expected a string with maximum length"
                 f" {longest}, but got a string with length {len(found)} instead.",
@@ -175,6 +200,47 @@ def matching(pattern: str, longest: int) -> Check:
             )
 
     return check
+
+
+def check_fields(
+    body: Mapping[str, object],
+    known: Mapping[str, Check],
+    unserved: Mapping[str, str],
+    needed: Sequence[str],
+) -> None:
+    """Check that a request has only fields that are served, each with a right value.
+
+    Args:
+        body: The request; null stands for a field that is left out.
+        known: The fields there are, with their checks.
+        unserved: Fields that the real service has and the lab has not, with the reason.
+        needed: Fields that must be there and not null.
+
+    Raises:
+        RefusedError: With a 400 that names the field to blame: strange ones first, then needed
+            ones.
+    """
+    for field, value in body.items():
+        if field in unserved:
+            if value is not None:
+                raise invalid(f"The lab does not serve '{field}': {unserved[field]}.", field)
+        elif field not in known:
+            raise invalid(f"Unknown parameter: '{field}'.", field, "unknown_parameter")
+    for field in needed:
+        known[field](required(body, field, ""), field)
+    check_values(body, known)
+
+
+def check_values(body: Mapping[str, object], checks: Mapping[str, Check]) -> None:
+    """Check the values of some fields of a request; null stands for a field that is left out.
+
+    Raises:
+        RefusedError: With a 400 that names the field to blame.
+    """
+    for field, check in checks.items():
+        value = body.get(field)
+        if value is not None:
+            check(value, field)
 
 
 def unfit(place: str, expected: str) -> RefusedError:

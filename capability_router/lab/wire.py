@@ -142,9 +142,10 @@ class Connection:
             self._closing = True
         self.write(self._head(HTTPStatus.OK, "text/event-stream; charset=utf-8", headers))
 
-    def send_event(self, data: str) -> None:
-        """Write one server-sent event."""
-        event = f"data: {data}\n\n".encode()
+    def send_event(self, data: str, name: str = "") -> None:
+        """Write one server-sent event, with a line for its name where it has one."""
+        head = f"event: {name}\n" if name else ""
+        event = f"{head}data: {data}\n\n".encode()
         self.write(b"%x\r\n%b\r\n" % (len(event), event) if self._chunked else event)
 
     def end_stream(self) -> None:

@@ -22,7 +22,7 @@ from capability_router.engine.feature import features_of
 from capability_router.router import CapabilityRouter
 from langchain_capability_router.backends import OWN_NAME, Prompt
 from langchain_capability_router.calls import ChatCall
-from langchain_capability_router.configured import Configured, form_of, router_of_environment
+from langchain_capability_router.configured import Configured, form_of
 from langchain_capability_router.profiles import joint_profile
 from langchain_capability_router.registration import named, registered, router_with
 from langchain_capability_router.requests import take_request
@@ -166,7 +166,7 @@ class ChatCapabilityRouter(SwitchedChatModel):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    router: Configured = Field(default_factory=router_of_environment, repr=False, exclude=True)
+    router: Configured = Field(default_factory=CapabilityRouter.shared, repr=False, exclude=True)
     capability: str = "chat-completion"
     pool: str | None = None
     requires: frozenset[str] = frozenset()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -12,25 +11,7 @@ from pydantic import BeforeValidator
 
 from capability_router.router import CapabilityRouter
 
-__all__ = ["Configured", "form_of", "router_of_environment"]
-
-_CONFIGURATION = "CAPABILITY_ROUTER_CONFIG"
-"""Environment variable that names the YAML file of a router that none was given for."""
-
-
-def router_of_environment() -> CapabilityRouter:
-    """Return the router of the file that the environment names, one for the whole process.
-
-    Raises:
-        ConfigurationError: If something is wrong with the file.
-        ValueError: If the variable is not set.
-    """
-    path = os.environ.get(_CONFIGURATION)
-    if not path:
-        raise ValueError(
-            f"router is missing: pass one, or the path of its YAML file, or set {_CONFIGURATION}"
-        )
-    return CapabilityRouter.shared(path)
+__all__ = ["Configured", "form_of"]
 
 
 def _as_router(router: object) -> object:

@@ -14,7 +14,8 @@ from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.timing import Deadline
 from capability_router.requirements import input_tokens_of
-from langchain_capability_router.configured import Configured, router_of_environment
+from capability_router.router import CapabilityRouter
+from langchain_capability_router.configured import Configured
 from langchain_capability_router.embedders import Embedder, LiteLLMEmbedder, OwnEmbedder, Vectors
 from langchain_capability_router.errors import UnsupportedByModelError
 from langchain_capability_router.replies import (
@@ -121,7 +122,7 @@ class CapabilityRouterEmbeddings(BaseModel, Embeddings):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    router: Configured = Field(default_factory=router_of_environment, repr=False, exclude=True)
+    router: Configured = Field(default_factory=CapabilityRouter.shared, repr=False, exclude=True)
     capability: str = "text-embeddings"
     pool: str | None = None
     vector_space: str | None = None

@@ -14,7 +14,8 @@ from capability_router.engine.call import Try
 from capability_router.engine.errors import CapabilityRouterError
 from capability_router.engine.feature import Feature
 from capability_router.engine.request import CompletionRequest
-from langchain_capability_router.configured import Configured, router_of_environment
+from capability_router.router import CapabilityRouter
+from langchain_capability_router.configured import Configured
 from langchain_capability_router.errors import UnsupportedByModelError
 from langchain_capability_router.judgements import (
     Moderation,
@@ -152,7 +153,7 @@ class CapabilityModerator(RunnableSerializable[ModerationInput, Moderation]):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    router: Configured = Field(default_factory=router_of_environment, repr=False, exclude=True)
+    router: Configured = Field(default_factory=CapabilityRouter.shared, repr=False, exclude=True)
     capability: str = "content-moderation"
     pool: str | None = None
     deadline: float | None = Field(default=None, gt=0)

@@ -14,7 +14,8 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from capability_router.engine.call import Try
 from capability_router.engine.outcome import Usage
 from capability_router.engine.request import CompletionRequest
-from langchain_capability_router.configured import Configured, router_of_environment
+from capability_router.router import CapabilityRouter
+from langchain_capability_router.configured import Configured
 from langchain_capability_router.replies import (
     Reply,
     UnreadableReplyError,
@@ -117,7 +118,7 @@ class CapabilityReranker(BaseDocumentCompressor):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    router: Configured = Field(default_factory=router_of_environment, repr=False, exclude=True)
+    router: Configured = Field(default_factory=CapabilityRouter.shared, repr=False, exclude=True)
     capability: str = "reranking"
     pool: str | None = None
     top_n: int | None = Field(default=None, gt=0)

@@ -15,21 +15,26 @@ if TYPE_CHECKING:
         CapabilityStreamError,
         CapabilityUnavailableError,
     )
+    from litellm_capability_router.provider import CapabilityLLM, register_provider
 
 __all__ = [
     "Attachment",
+    "CapabilityLLM",
     "CapabilityStreamError",
     "CapabilityUnavailableError",
     "attach",
     "capability_model_list",
+    "register_provider",
 ]
 
 _HOMES = {
     "Attachment": "attachment",
+    "CapabilityLLM": "provider",
     "CapabilityStreamError": "errors",
     "CapabilityUnavailableError": "errors",
     "attach": "attachment",
     "capability_model_list": "deployments",
+    "register_provider": "provider",
 }
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from json import JSONDecodeError
+from traceback import walk_tb
 from typing import Any
 
 from capability_router.engine.errors import IncompleteAnswerError
@@ -23,6 +25,8 @@ __all__ = [
     "failure_of_litellm",
     "finishes",
     "is_of_litellm",
+    "source_of",
+    "tells_usage_only",
 ]
 
 
@@ -30,6 +34,13 @@ _NO_SUCH_VENDOR = "LLM Provider NOT provided"
 """What LiteLLM says, as a 400 of its own, of a vendor that it does not know."""
 
 _NO_JSON = "is not JSON serializable"
+
+# What LiteLLM says, and the statuses it makes up, of a page where an answer should be.
+_UNREAD = ("Empty or invalid response", "Unexpected string response")
+_MADE_UP = frozenset({422, 500})
+
+# What LiteLLM makes of both a lost connection and an error within a stream.
+_LOST = frozenset({FailureKind.SERVER_ERROR, FailureKind.CONNECTION})
 
 _LAST_EVENTS = frozenset({"response.completed", "response.incomplete"})
 
@@ -50,14 +61,47 @@ def failure_of_litellm(error: BaseException) -> Failure:
     if type(root).__name__ == "UnsupportedParamsError":
         # It says 400, but was raised before any request was sent: the next model may do.
         return replace(failure, kind=FailureKind.UNSUPPORTED)
-    if _NO_SUCH_VENDOR in str(root) and _headers_of(root) is None:
+    if _headers_of(root) is not None:
+        kind = _kind_with_response(root, failure)
+    else:
+        kind = _kind_without_response(root, failure)
+    return failure if kind is None else replace(failure, kind=kind, status=None)
+
+
+def _kind_with_response(error: BaseException, failure: Failure) -> FailureKind | None:
+    """Name a whole answer that LiteLLM could not read; it blames some on the caller, as 422."""
+    unread = any(isinstance(cause, JSONDecodeError) for cause in causes(error))
+    return FailureKind.PROTOCOL if unread and failure.status in _MADE_UP else None
+
+
+def _kind_without_response(error: BaseException, failure: Failure) -> FailureKind | None:
+    """Name what LiteLLM reports of its own accord; None if the failure is named rightly."""
+    if _NO_SUCH_VENDOR in str(error):
         # The configuration is to blame, not the caller, and other models may be well.
-        return replace(failure, kind=FailureKind.NOT_FOUND, status=None)
-    if _headers_of(root) is None and _was_unsendable(root):
-        return replace(failure, kind=FailureKind.INVALID_REQUEST, status=None)
-    if failure.kind is FailureKind.SERVER_ERROR and _headers_of(root) is None:
-        return replace(failure, kind=FailureKind.CONNECTION, status=None)
-    return failure
+        return FailureKind.NOT_FOUND
+    if _was_unsendable(error):
+        return FailureKind.INVALID_REQUEST
+    if _could_not_be_raised(error):
+        return FailureKind.SERVER_ERROR
+    if any(words in str(error) for words in _UNREAD):
+        return FailureKind.PROTOCOL
+    if failure.kind in _LOST and failure.status in (None, 500):
+        return FailureKind.SERVER_ERROR if _was_told(error) else FailureKind.CONNECTION
+    return None
+
+
+def _could_not_be_raised(error: BaseException) -> bool:
+    """Whether LiteLLM broke while making its exception: it takes a code in words for a status."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__") == "litellm.exceptions"
+
+
+def _was_told(error: BaseException) -> bool:
+    """Whether an error came as an event of a stream: no lost connection lies beneath it."""
+    *_, bottom = causes(error)
+    return type(bottom).__name__ == "APIError" or type(bottom).__module__.startswith(
+        "litellm.llms."
+    )
 
 
 def _was_unsendable(error: BaseException) -> bool:
@@ -78,10 +122,11 @@ class LiteLLMJudge:
         """Return the tokens of an answer.
 
         Raises:
-            IncompleteAnswerError: If a chat completion has no finish reason.
+            IncompleteAnswerError: If a chat completion has no finish reason, or an error in its
+                place.
         """
         choices = getattr(answer, "choices", None)
-        if choices and getattr(choices[0], "finish_reason", "none") is None:
+        if choices and (_has_error(choices[0]) or _is_unfinished(choices[0])):
             raise IncompleteAnswerError
         return _usage(answer)
 
@@ -104,10 +149,9 @@ class LiteLLMWatch:
             self._take_event(chunk)
             return
         for choice in choices:
-            delta = getattr(choice, "delta", choice)
-            text = getattr(delta, "content", None) or getattr(choice, "text", None) or ""
+            text = _text(choice)
             self.text += text
-            self.committed = self.committed or bool(text) or _has_more_than_text(delta)
+            self.committed = self.committed or bool(text) or _has_more_than_text(choice)
             self.complete = self.complete or choice.finish_reason is not None
 
     def failure(self, error: Exception) -> Failure:
@@ -121,6 +165,8 @@ class LiteLLMWatch:
             self.committed = self.complete = True
             return
         self.committed = self.committed or kind.endswith(".delta")
+        if kind.endswith("output_text.delta"):
+            self.text += str(event.delta)
         self.complete = self.complete or kind in _LAST_EVENTS
         answered = getattr(event, "response", None)
         if getattr(answered, "usage", None):
@@ -165,9 +211,24 @@ def closed(stream: Any) -> Generator[Any]:
     try:
         yield stream
     finally:
-        close = getattr(getattr(stream, "completion_stream", None), "close", None)
+        # Chat streams have the connection under one name, the others under the other.
+        inner = getattr(stream, "completion_stream", None) or getattr(stream, "response", None)
+        close = getattr(inner, "close", None)
         if close is not None:
             close()
+
+
+def source_of(stream: Any) -> Any:
+    """Return the stream that notes what the provider has sent, where others are around it.
+
+    Text completions come through a generator that keeps it among its variables.
+    """
+    inner = stream
+    while not hasattr(inner, "chunks") and hasattr(inner, "completion_stream"):
+        inner = inner.completion_stream
+    frame = getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None)
+    kept = frame.f_locals.values() if frame else (inner,)
+    return next((each for each in kept if hasattr(each, "chunks")), stream)
 
 
 def finishes(chunk: Any) -> bool:
@@ -176,7 +237,31 @@ def finishes(chunk: Any) -> bool:
     return any(choice.finish_reason is not None for choice in choices)
 
 
-def _has_more_than_text(delta: Any) -> bool:
+def _is_unfinished(choice: Any) -> bool:
+    return getattr(choice, "finish_reason", "none") is None
+
+
+def _has_error(choice: Any) -> bool:
+    """Whether OpenRouter's vendor failed within a 200; LiteLLM calls such an answer finished."""
+    return "error" in (getattr(choice, "provider_specific_fields", None) or ())
+
+
+def tells_usage_only(chunk: Any) -> bool:
+    """Return whether a chunk is there for nothing but the usage."""
+    if not _usage(chunk).total_tokens or finishes(chunk):
+        return False
+    choices = getattr(chunk, "choices", None) or ()
+    return not any(_text(choice) or _has_more_than_text(choice) for choice in choices)
+
+
+def _text(choice: Any) -> str:
+    """Return the text of a choice, of a chat completion or of a text completion."""
+    delta = getattr(choice, "delta", choice)
+    return getattr(delta, "content", None) or getattr(choice, "text", None) or ""
+
+
+def _has_more_than_text(choice: Any) -> bool:
+    delta = getattr(choice, "delta", choice)
     return any(
         getattr(delta, part, None)
         for part in ("tool_calls", "function_call", "reasoning_content", "audio", "refusal")

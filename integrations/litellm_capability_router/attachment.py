@@ -1,72 +1,57 @@
 """Give a LiteLLM Router capabilities to route by.
 
-Every endpoint of LiteLLM's Router, sync and async, runs its calls through one of two methods, in
-which LiteLLM retries and falls back. For a capability these are replaced by the project's own
-drivers; each attempt then goes through LiteLLM's methods for one deployment, chosen by its id,
-without retries and fallbacks of its own. So the exceptions are seen as they are, before anything
-else happens, and there is no limit on the number of models.
+The public methods of one Router object are replaced by ones that know capabilities. For any other
+model name they call what was there before; for a capability the project's own drivers call
+LiteLLM's functions. Nothing else of the Router is touched, so whatever LiteLLM does to its own
+settings, strategies and deployments takes nothing away.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from inspect import iscoroutinefunction
+import logging
+from collections.abc import Callable, Sequence
+from functools import wraps
+from threading import RLock
 from typing import Any
 
 from litellm.router import Router as LiteLLMRouter
-from litellm.router_utils.fallback_event_handlers import fallbacks_disabled_for_request
-from litellm.types.router import Deployment
 
 from capability_router import (
     AmbiguousCapabilityError,
     CapabilityRouter,
-    CompletionRequest,
+    Catalogue,
     Model,
-    Try,
     UnknownCapabilityError,
-    drivers,
 )
-from capability_router.engine.call import Call
-from capability_router.requirements import input_tokens_of, requirements_of
-from capability_router.waiting import each_within
-from litellm_capability_router.answers import (
-    LiteLLMJudge,
-    LiteLLMWatch,
-    aclosed,
-    check_finish,
-    closed,
-    finishes,
-)
-from litellm_capability_router.deployments import (
-    NO_RETRIES,
-    declared_model,
-    deployment_of,
-    for_tools,
-)
-from litellm_capability_router.errors import as_litellm_errors
-from litellm_capability_router.streams import AsyncCapabilityStream, CapabilityStream
+from litellm_capability_router.calls import CapabilityCalls
+from litellm_capability_router.declarations import declared_models
+from litellm_capability_router.deployments import ProviderReach
+from litellm_capability_router.endpoints import ENDPOINTS, Endpoint
+from litellm_capability_router.listing import Deployed, Listing
 
 __all__ = ["Attachment", "attach"]
 
-_SYNC, _ASYNC = "function_with_fallbacks", "async_function_with_fallbacks"
-# LiteLLM wraps each sync stream to fall back once more, and hides the chunks it keeps by that.
-_SYNC_STREAM = "_completion_streaming_iterator"
+Original = Callable[..., Any]
+
+_log = logging.getLogger(__name__)
+_ABSENT = object()
+_MARK = "__capability_router__"
 
 
 def attach(litellm_router: LiteLLMRouter, capability_router: CapabilityRouter) -> Attachment:
     """Let a LiteLLM Router pick its deployments by capability.
 
     Afterwards a capability (full path, unique last segment or alias) is a model name for the
-    methods of the LiteLLM Router that fall back; other names go on as before, and so does a group
-    or alias of the Router that is named like a capability, unless one of its deployments is a
-    model of the capability router. LiteLLM's retries, cooldowns and fallbacks hold for those
-    names; a call for a capability has the pools instead.
+    methods of the LiteLLM Router, sync and async: chat and text completions, responses,
+    embeddings, images and their edits, speech, transcriptions, reranking, moderation, OCR and
+    Anthropic's messages. Other names go on as before, and so does a group or alias of the Router
+    that is named like a capability, unless one of its deployments is a model of the capability
+    router. LiteLLM's retries, cooldowns, limits and fallbacks hold for those names; a call for a
+    capability has the pools instead.
 
     A deployment and a model are the same if ``model_info["id"]`` is the model's id. A deployment
-    that declares ``model_info["capabilities"]`` is registered as a model; a model without a
-    deployment gets one, with its provider's credentials: like every Router's, the ``model_list``
-    is not to be printed.
+    that declares ``model_info["capabilities"]`` is registered as a model, also when it is added
+    later; a model without a deployment is called with its provider's credentials.
 
     Args:
         litellm_router: The Router to change.
@@ -80,11 +65,8 @@ def attach(litellm_router: LiteLLMRouter, capability_router: CapabilityRouter) -
         ValueError: If the Router has been attached already, or a deployment declares a capability
             that is no leaf.
         KeyError: If a deployment declares a capability that the tree does not have.
-        RuntimeError: If this version of LiteLLM is not supported.
     """
     _check_kinds(litellm_router, capability_router)
-    if _SYNC in vars(litellm_router):
-        raise ValueError("this LiteLLM Router is attached already; detach it first")
     return Attachment(litellm_router, capability_router)
 
 
@@ -93,12 +75,8 @@ def _check_kinds(host: object, router: object) -> None:
         raise TypeError(f"the first argument must be a litellm.Router, not {host!r}")
     if not isinstance(router, CapabilityRouter):
         raise TypeError(f"the second argument must be a CapabilityRouter, not {router!r}")
-    missing = [name for name in (_SYNC, _ASYNC, _SYNC_STREAM) if not hasattr(host, name)]
-    if missing:
-        raise RuntimeError(
-            f"this version of LiteLLM has no Router.{missing[0]}, through which attach works;"
-            " pip install 'litellm>=1.100,<1.107'"
-        )
+    if hasattr(getattr(host, "completion", None), _MARK):
+        raise ValueError("this LiteLLM Router is attached already; detach it first")
 
 
 class Attachment:
@@ -107,189 +85,173 @@ class Attachment:
     Args:
         host: The LiteLLM Router.
         router: The models and pools.
+        catalogue: Where is looked up what deployments do not declare; None for nowhere.
+        after: The attachment to the Router that this one takes the place of; it is detached, and
+            the models of deployments that are here as well keep their state.
     """
 
-    def __init__(self, host: LiteLLMRouter, router: CapabilityRouter) -> None:
-        self._host = host
+    def __init__(
+        self,
+        host: LiteLLMRouter,
+        router: CapabilityRouter,
+        catalogue: Catalogue | None = None,
+        after: Attachment | None = None,
+    ) -> None:
+        self._host: Any = host
         self._router = router
-        self._sync: Callable[..., Any] = getattr(host, _SYNC)
-        self._async: Callable[..., Any] = getattr(host, _ASYNC)
-        self._sync_stream: Callable[..., Any] = getattr(host, _SYNC_STREAM)
-        self._added: dict[str, dict[str, Any]] = {}
-        self._register_declared()
-        self._foreign = self._foreign_groups()
-        for model in router.models:
-            self._deployment(model)
-        setattr(host, _SYNC, self._call)
-        setattr(host, _ASYNC, self._acall)
-        setattr(host, _SYNC_STREAM, self._bare_stream)
+        self._catalogue = catalogue
+        self._listing = Listing(host)
+        self._calls = CapabilityCalls(router, _HostReach(self._listing, router))
+        self._declared: dict[str, Model] = {} if after is None else after._let_go()
+        self._foreign: frozenset[str] = frozenset()
+        self._mark: object = None
+        self._guard = RLock()
+        self.refresh()
+        self._before = {each.name: vars(host).get(each.name, _ABSENT) for each in ENDPOINTS}
+        for endpoint in ENDPOINTS:
+            routed = self._arouted if endpoint.is_async else self._routed
+            setattr(host, endpoint.name, routed(endpoint, getattr(host, endpoint.name, None)))
+
+    @property
+    def router(self) -> CapabilityRouter:
+        """The models and pools."""
+        return self._router
+
+    @property
+    def host(self) -> LiteLLMRouter:
+        """The LiteLLM Router."""
+        host: LiteLLMRouter = self._host
+        return host
+
+    def serves(self, name: object) -> bool:
+        """Return whether a call for a model name is one for a capability, not for LiteLLM's."""
+        return self._capability(name) is not None
 
     def detach(self) -> None:
         """Put the LiteLLM Router back as it was; registered models stay registered."""
-        for replaced in (_SYNC, _ASYNC, _SYNC_STREAM):
-            vars(self._host).pop(replaced, None)
-        while self._added:
-            self._host.delete_deployment(id=self._added.popitem()[0])
+        while self._before:
+            name, before = self._before.popitem()
+            if before is _ABSENT:
+                delattr(self._host, name)
+            else:
+                setattr(self._host, name, before)
 
-    def _call(self, *args: Any, **kwargs: Any) -> Any:
-        request = self._request(kwargs)
-        if request is None:
-            return self._sync(*args, **kwargs)
-        with as_litellm_errors():
-            plan = self._router.plan(request)
-            if kwargs.get("stream"):
-                return self._stream(plan, args, kwargs)
+    def _let_go(self) -> dict[str, Model]:
+        self.detach()
+        declared, self._declared = self._declared, {}
+        return declared
 
-            def attempt(step: Try) -> Any:
-                return self._sync(*args, **self._arguments(step, kwargs))
+    def refresh(self) -> None:
+        """Register what deployments declare now, and drop what none declares any more.
 
-            return _signed(drivers.call(plan, attempt, LiteLLMJudge(), self._router.clock), plan)
+        Calls do so by themselves where deployments have come or gone; it is only needed after one
+        has been replaced in place.
 
-    async def _acall(self, *args: Any, **kwargs: Any) -> Any:
-        request = self._request(kwargs)
-        if request is None:
-            return await self._async(*args, **kwargs)
-        with as_litellm_errors():
-            plan = self._router.plan(request)
-            if kwargs.get("stream") and not iscoroutinefunction(kwargs.get("original_function")):
-                # A sync call that falls back into a capability comes here, and wants sync chunks.
-                return self._stream(plan, args, kwargs)
-            if kwargs.get("stream"):
-                return await self._astream(plan, args, kwargs)
+        Raises:
+            ValueError: If a deployment declares a capability that is no leaf; nothing of it is
+                registered.
+            KeyError: If the tree does not have one; as above.
+        """
+        with self._guard:
+            self._mark = self._listing.mark
+            self._refresh()
 
-            async def attempt(step: Try) -> Any:
-                # LiteLLM's own timeout begins anew with each byte that a provider trickles.
-                async with asyncio.timeout(step.timeout_s):
-                    return await self._async(*args, **self._arguments(step, kwargs))
+    def _refresh(self) -> None:
+        deployments = self._listing.deployments()
+        stated = {each.id: each for each in declared_models(deployments, self._catalogue)}
+        for gone in [id_ for id_, model in self._declared.items() if stated.get(id_) != model]:
+            self._router.unregister(gone)
+            del self._declared[gone]
+        known = {model.id for model in self._router.models}
+        for model in stated.values():
+            if model.id not in known:
+                self._router.register(model)
+                self._declared[model.id] = model
+        self._foreign = self._foreign_names(deployments)
 
-            return _signed(
-                await drivers.acall(plan, attempt, LiteLLMJudge(), self._router.clock), plan
-            )
+    def _follow(self) -> None:
+        """Refresh where the host has changed; a mistake in it is no fault of the call at hand."""
+        with self._guard:
+            if self._listing.mark == self._mark:
+                return
+            try:
+                self.refresh()
+            except (KeyError, ValueError) as error:
+                _log.error("a deployment of LiteLLM is left out, and all after it: %s", error)
 
-    def _stream(self, plan: Call, args: Any, kwargs: dict[str, Any]) -> Any:
-        opened: list[Any] = []
+    def _foreign_names(self, deployments: Sequence[Deployed]) -> frozenset[str]:
+        """Return the names of the groups that hold none of the capability router's models."""
+        known = {model.id for model in self._router.models}
+        ours = {d["model_name"] for d in deployments if d["model_info"].get("id") in known}
+        named = {str(d["model_name"]) for d in deployments} | set(self._listing.aliases or {})
+        return frozenset(named - ours)
 
-        def attempt(step: Try) -> Generator[Any, None, None]:
-            opened.append(self._sync(*args, **self._arguments(step, kwargs)))
-            with closed(opened[-1]) as chunks:
-                for chunk in chunks:
-                    if finishes(chunk):
-                        check_finish(chunks)
-                    yield chunk
+    def _routed(self, endpoint: Endpoint, original: Original | None) -> Original:
+        def routed(*args: Any, **kwargs: Any) -> Any:
+            arguments = endpoint.named(args) | kwargs
+            capability = self._capability(arguments.get("model"))
+            if capability is not None:
+                return self._calls.call(endpoint, capability, arguments)
+            return self._left_to(original, endpoint)(*args, **kwargs)
 
-        chunks = drivers.stream(plan, attempt, LiteLLMWatch, self._router.clock)
-        return _signed(CapabilityStream.primed(chunks, opened), plan)
+        return _in_place_of(original, routed, endpoint)
 
-    async def _astream(self, plan: Call, args: Any, kwargs: dict[str, Any]) -> Any:
-        opened: list[Any] = []
+    def _arouted(self, endpoint: Endpoint, original: Original | None) -> Original:
+        async def routed(*args: Any, **kwargs: Any) -> Any:
+            arguments = endpoint.named(args) | kwargs
+            capability = self._capability(arguments.get("model"))
+            if capability is not None:
+                return await self._calls.acall(endpoint, capability, arguments)
+            return await self._left_to(original, endpoint)(*args, **kwargs)
 
-        async def attempt(step: Try) -> AsyncGenerator[Any, None]:
-            async with asyncio.timeout(step.timeout_s):
-                opened.append(await self._async(*args, **self._arguments(step, kwargs)))
-            async with aclosed(opened[-1]) as chunks:
-                async for chunk in each_within(step.timeout_s, aiter(chunks)):
-                    if finishes(chunk):
-                        check_finish(chunks)
-                    yield chunk
+        return _in_place_of(original, routed, endpoint)
 
-        chunks = drivers.astream(plan, attempt, LiteLLMWatch, self._router.clock)
-        return _signed(await AsyncCapabilityStream.primed(chunks, opened), plan)
-
-    def _bare_stream(self, model_response: Any, messages: Any, initial_kwargs: Any) -> Any:
-        """Leave the streams of a capability's attempts as they are, for ``check_finish`` to see."""
-        if fallbacks_disabled_for_request(initial_kwargs):
-            return model_response
-        return self._sync_stream(model_response, messages, initial_kwargs)
-
-    def _request(self, kwargs: dict[str, Any]) -> CompletionRequest | None:
-        """Return what a call asks for; None if its model name is no capability."""
-        name = str(kwargs.get("model"))
-        if name in self._foreign:
+    def _capability(self, name: object) -> str | None:
+        """Return a model name that is a capability here; None for one that is LiteLLM's."""
+        if self._listing.mark != self._mark:
+            self._follow()
+        if not isinstance(name, str) or name in self._foreign:
             return None
         try:
             self._router.tree.resolve(name)
         except AmbiguousCapabilityError:
-            raise
+            # Not LiteLLM's either: the call tells which names there are.
+            return name
         except UnknownCapabilityError:
             return None
-        return CompletionRequest(
-            name,
-            requires=requirements_of(kwargs),
-            timeout_s=_seconds(kwargs.get("timeout")),
-            input_tokens=input_tokens_of(kwargs),
-            output_tokens=kwargs.get("max_tokens") or kwargs.get("max_completion_tokens") or 0,
-            session=kwargs.get("litellm_session_id") or kwargs.get("prompt_cache_key"),
-        )
+        return name
 
-    def _arguments(self, step: Try, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of one attempt: this deployment, once, within its time."""
-        # LiteLLM writes the deployment into the metadata: each attempt gets a copy.
-        copies = {
-            name: dict(kwargs[name])
-            for name in ("metadata", "litellm_metadata")
-            if isinstance(kwargs.get(name), dict)
-        }
-        return {
-            **kwargs,
-            **copies,
-            **for_tools(kwargs),
-            "model": self._deployment(step.model),
-            "timeout": self._timeout(step, kwargs),
-            "num_retries": 0,
-            "max_retries": NO_RETRIES,
-            "disable_fallbacks": True,
-        }
-
-    def _timeout(self, step: Try, kwargs: dict[str, Any]) -> Any:
-        """Return the shortest of the limits: the call's, the deployment's and the Router's."""
-        own = kwargs.get("timeout")
-        if own is not None and _seconds(own) is None:
-            # An object with limits for connecting, reading and so on: it is not ours to merge.
-            return own
-        deployment = self._host.get_deployment(model_id=step.model.id)
-        stated = (deployment.litellm_params.timeout if deployment else None, self._host.timeout)
-        return min([step.timeout_s, *(limit for each in stated if (limit := _seconds(each)))])
-
-    def _deployment(self, model: Model) -> str:
-        """Return the id of a model's deployment, adding it where there is none."""
-        wanted = deployment_of(self._router, model)
-        if self._added.get(model.id, wanted) != wanted:
-            # Registered anew with other facts: what was added for it before is out of date.
-            self._host.delete_deployment(id=model.id)
-        if not self._host.has_model_id(model.id):
-            self._host.add_deployment(Deployment(**wanted))
-            self._added[model.id] = wanted
-        return model.id
-
-    def _foreign_groups(self) -> set[str]:
-        """Return the names of the groups that hold none of the capability router's models."""
-        host: Any = self._host
-        known = {model.id for model in self._router.models}
-        ours = {d["model_name"] for d in host.model_list if d["model_info"].get("id") in known}
-        named = {str(d["model_name"]) for d in host.model_list} | set(host.model_group_alias or {})
-        return named - ours
-
-    def _register_declared(self) -> None:
-        known = {model.id for model in self._router.models}
-        host: Any = self._host
-        for deployment in host.model_list:
-            model = declared_model(deployment)
-            if model is not None and model.id not in known:
-                self._router.register(model)
+    def _left_to(self, original: Original | None, endpoint: Endpoint) -> Original:
+        if original is None:
+            raise AttributeError(
+                f"LiteLLM's Router has no {endpoint.name}(): only a capability can be asked for it"
+            )
+        return original
 
 
-def _seconds(limit: object) -> float | None:
-    return float(limit) if isinstance(limit, int | float) else None
+class _HostReach:
+    """Reaches a model by the host's deployment of the same id, or else by its provider."""
+
+    def __init__(self, listing: Listing, router: CapabilityRouter) -> None:
+        self._listing = listing
+        self._own = ProviderReach(router)
+        self.defaults = {k: v for k, v in listing.defaults.items() if v is not None}
+
+    def deployed(self, model: Model) -> Deployed:
+        """Return the deployment of a model."""
+        return self._listing.deployment(model.id) or self._own.deployed(model)
+
+    @property
+    def timeout(self) -> Any:
+        """What the host gives each call."""
+        return self._listing.timeout
 
 
-def _signed(answer: Any, plan: Call) -> Any:
-    """Write who served, and what was tried before, where LiteLLM keeps such facts."""
-    hidden = getattr(answer, "_hidden_params", None)
-    if isinstance(hidden, dict):
-        # A stream is signed with its first chunk, while the attempt that serves is in progress.
-        hidden["capability_router"] = {
-            "capability": plan.request.capability,
-            "served_by": plan.lease.model.id if plan.lease else plan.attempts[-1].model,
-            "attempts": [attempt.as_dict() for attempt in plan.attempts],
-        }
-    return answer
+def _in_place_of(original: Original | None, routed: Original, endpoint: Endpoint) -> Original:
+    """Let a function look like the one that it stands for, where there is one."""
+    if original is None:
+        routed.__name__ = endpoint.name
+    else:
+        wraps(original)(routed)
+    vars(routed)[_MARK] = True
+    return routed

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any
+
+import litellm
 
 from capability_router import CapabilityRouter, Model, Provider
 
 __all__ = [
     "NO_RETRIES",
+    "ProviderReach",
     "capability_model_list",
     "completion_params",
-    "declared_model",
     "deployment_of",
     "for_tools",
+    "may_ask_for_usage",
 ]
 
 
@@ -51,6 +56,29 @@ def deployment_of(router: CapabilityRouter, model: Model) -> dict[str, Any]:
     return {"model_name": model.id, "litellm_params": params, "model_info": info}
 
 
+class ProviderReach:
+    """Reaches models by what their providers declare.
+
+    Args:
+        router: Where the models and their providers are registered.
+    """
+
+    defaults: Mapping[str, Any] = MappingProxyType({})
+    timeout = None
+
+    def __init__(self, router: CapabilityRouter) -> None:
+        self._router = router
+        self._made: dict[str, tuple[Model, Provider, dict[str, Any]]] = {}
+
+    def deployed(self, model: Model) -> dict[str, Any]:
+        """Return the deployment for a model; the same one as long as nothing about it changes."""
+        provider = self._router.provider(model.provider)
+        made = self._made.get(model.id)
+        if made is None or made[0] is not model or made[1] is not provider:
+            made = self._made[model.id] = (model, provider, deployment_of(self._router, model))
+        return made[2]
+
+
 def completion_params(provider: Provider, model: Model) -> dict[str, Any]:
     """Return the arguments with which LiteLLM reaches a model, without retries of its own."""
     params: dict[str, Any] = {
@@ -67,6 +95,24 @@ def completion_params(provider: Provider, model: Model) -> dict[str, Any]:
     return params
 
 
+def may_ask_for_usage(params: Mapping[str, Any]) -> bool:
+    """Return whether a stream may be asked for its usage although the caller has not.
+
+    Some servers that are compatible with OpenAI's API refuse what they do not know.
+
+    Args:
+        params: The ``litellm_params`` of a deployment.
+    """
+    vendor, _, name = str(params["model"]).partition("/")
+    return not (vendor == "openai" and params.get("api_base")) and _has_stream_options(vendor, name)
+
+
+@lru_cache(maxsize=4096)
+def _has_stream_options(vendor: str, name: str) -> bool:
+    supported: Callable[..., list[str] | None] = getattr(litellm, "get_supported_openai_params")  # noqa: B009 - LiteLLM leaves its type open
+    return "stream_options" in (supported(model=name, custom_llm_provider=vendor) or ())
+
+
 def for_tools(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what has to be added to a call with tools.
 
@@ -75,26 +121,3 @@ def for_tools(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     skip = arguments.get("tools") and find_spec("mcp") is None
     return {"_skip_mcp_handler": True} if skip else {}
-
-
-def declared_model(deployment: Mapping[str, Any]) -> Model | None:
-    """Return the model that a deployment declares by ``model_info["capabilities"]``, if it does.
-
-    Its id is the deployment's, and its provider ``model_info["provider"]`` or the vendor that
-    ``litellm_params["model"]`` begins with. ``features``, ``vector_space`` and ``dimensions`` are
-    read as well.
-    """
-    info = deployment["model_info"]
-    if not info.get("capabilities"):
-        return None
-    name = str(deployment["litellm_params"]["model"])
-    features = info.get("features")
-    return Model(
-        id=str(info["id"]),
-        capabilities=tuple(info["capabilities"]),
-        provider=str(info.get("provider") or name.partition("/")[0]),
-        name=name,
-        features=None if features is None else frozenset(features),
-        vector_space=info.get("vector_space"),
-        dimensions=info.get("dimensions"),
-    )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from math import ceil
 
-from litellm.exceptions import APIConnectionError, ServiceUnavailableError
+from litellm.exceptions import APIConnectionError, BadRequestError, ServiceUnavailableError
 
 from capability_router import (
     AllModelsFailedError,
     NoAvailableModelError,
     StreamInterruptedError,
+    UnknownCapabilityError,
+    UnknownPoolError,
 )
 
 __all__ = ["CapabilityStreamError", "CapabilityUnavailableError", "as_litellm_errors"]
@@ -31,6 +34,8 @@ class CapabilityUnavailableError(AllModelsFailedError, ServiceUnavailableError):
             cause.why if isinstance(cause, AllModelsFailedError) else "nothing could be tried"
         )
         self._text = str(cause)
+        # LiteLLM's proxy hands these to its client.
+        self.headers = _retry_after(cause.retry_after_s)
 
     def __str__(self) -> str:
         return self._text
@@ -51,6 +56,11 @@ class CapabilityStreamError(StreamInterruptedError, APIConnectionError):
         return self._text
 
 
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    """Return the header, in whole seconds: before the last of them is over nobody is back."""
+    return {} if seconds is None else {"retry-after": str(ceil(seconds))}
+
+
 @contextmanager
 def as_litellm_errors() -> Generator[None]:
     """Raise this project's errors as LiteLLM's, with the provider's own as their cause."""
@@ -60,3 +70,5 @@ def as_litellm_errors() -> Generator[None]:
         raise CapabilityUnavailableError(error) from error.__cause__
     except StreamInterruptedError as error:
         raise CapabilityStreamError(error) from error.__cause__
+    except (UnknownCapabilityError, UnknownPoolError) as error:
+        raise BadRequestError(str(error), model=error.name, llm_provider="capability") from error

@@ -9,6 +9,7 @@ from typing import Any
 
 from litellm import CustomStreamWrapper
 
+from litellm_capability_router.answers import tells_usage_only
 from litellm_capability_router.errors import as_litellm_errors
 
 __all__ = ["AsyncCapabilityStream", "CapabilityStream"]
@@ -41,14 +42,17 @@ class CapabilityStream(_Stream):
     """The chunks of a sync call."""
 
     @classmethod
-    def primed(cls, chunks: Generator[Any, None, None], opened: list[Any]) -> Any:
+    def primed(
+        cls, chunks: Generator[Any, None, None], opened: list[Any], tells_usage: bool
+    ) -> Any:
         """Fetch the first chunk, so that what fails before it is replaced, or raised, here.
 
         Args:
             chunks: The chunks of the call.
             opened: LiteLLM's streams, one per attempt; the last one serves.
+            tells_usage: Whether the caller wants the chunk with the usage.
         """
-        ours = _translated(chunks)
+        ours = _translated(chunks, tells_usage)
         first = next(ours)
         return _kind_of(opened[-1], cls)(first, ours, opened[-1])
 
@@ -69,9 +73,11 @@ class AsyncCapabilityStream(_Stream):
     """The chunks of an async call."""
 
     @classmethod
-    async def primed(cls, chunks: AsyncGenerator[Any, None], opened: list[Any]) -> Any:
+    async def primed(
+        cls, chunks: AsyncGenerator[Any, None], opened: list[Any], tells_usage: bool
+    ) -> Any:
         """Fetch the first chunk, so that what fails before it is replaced, or raised, here."""
-        ours = _atranslated(chunks)
+        ours = _atranslated(chunks, tells_usage)
         first = await anext(ours)
         return _kind_of(opened[-1], cls)(first, ours, opened[-1])
 
@@ -102,11 +108,14 @@ class _OtherStream:
     def __iter__(self) -> Iterator[Any]:
         return chain(self._first, self._rest)
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        # LiteLLM's proxy takes for a stream only what has this method.
         for event in self._first:
-            yield event
-        async for event in self._rest:
-            yield event
+            return event
+        return await anext(self._rest)
 
     def close(self) -> None:
         """Leave the stream."""
@@ -121,13 +130,20 @@ def _kind_of(served: Any, chat: type[_Stream]) -> type[_Stream | _OtherStream]:
     return chat if isinstance(served, CustomStreamWrapper) else _OtherStream
 
 
-def _translated(chunks: Generator[Any, None, None]) -> Generator[Any, None, None]:
+def _translated(
+    chunks: Generator[Any, None, None], tells_usage: bool
+) -> Generator[Any, None, None]:
     with as_litellm_errors(), closing(chunks):
-        yield from chunks
+        for chunk in chunks:
+            if tells_usage or not tells_usage_only(chunk):
+                yield chunk
 
 
-async def _atranslated(chunks: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+async def _atranslated(
+    chunks: AsyncGenerator[Any, None], tells_usage: bool
+) -> AsyncGenerator[Any, None]:
     with as_litellm_errors():
         async with aclosing(chunks):
             async for chunk in chunks:
-                yield chunk
+                if tells_usage or not tells_usage_only(chunk):
+                    yield chunk

@@ -62,6 +62,24 @@ NAMES = {
         "models.gpt-4o",
         ("provider/name", "openai, local"),
     ),
+    "model that the catalogue does not know": Bad(
+        PROVIDERS + "models:\n  §openai/gpt-4o-mni:\n",
+        "models.'openai/gpt-4o-mni'",
+        ("the catalogue has no model 'gpt-4o-mni' of openai", "must be stated"),
+        "openai/gpt-4o-mini",
+    ),
+    "model of a vendor that the catalogue does not know": Bad(
+        PROVIDERS + "models: {§local/gpt-4o: {features: [vision]}}",
+        "models.'local/gpt-4o'",
+        ("of local",),
+    ),
+    "model whose leaf of the catalogue has grown": Bad(
+        "tree: {generation: {text-generation: {chat-completion: [haiku]}}}\n"
+        + PROVIDERS
+        + "models: {§openai/gpt-4o: }",
+        "models.'openai/gpt-4o'",
+        (f"the catalogue has it at {CHAT}, which is no leaf of this tree; state its",),
+    ),
     "provider with a slash": Bad("providers: {§a/b: }", "providers.***", ("letters, digits",)),
     "unknown provider in a list": Bad(
         PROVIDERS + pool("excluded_providers: [openai, §locla]"),

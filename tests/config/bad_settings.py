@@ -31,9 +31,8 @@ SETTINGS = {
     "missing key": Bad(
         "pools: {§text: {strategy: priority}}", "pools.text.hierarchy_node", ("missing",)
     ),
-    "missing key of an empty section": Bad(
-        PROVIDERS + "models:\n  §openai/gpt-4o:\n", f"{M}.capabilities", ("missing",)
-    ),
+    "catalogue of another type": Bad("catalogue: §3", "catalogue", ("text", "the number 3")),
+    "catalogue without a name": Bad("catalogue: [litellm, §'']", "catalogue[1]", ("empty",)),
     "unknown key in an item of a list": Bad(
         pool("deactivation: {maintenance: [{cron: 0 3 * * *, duration: 2h, §timezone: UTC}]}"),
         "pools.text.deactivation.maintenance[0].timezone",

@@ -71,7 +71,6 @@ models:
         (10, "providers.openai.vendr"),
         (10, "providers.openai.base_url"),
         (12, "models.'groq/llama'"),
-        (12, "models.'groq/llama'.capabilities"),
         (12, "models.'groq/llama'.features[0]"),
     ]
 

@@ -87,6 +87,7 @@ def test_first_failure_of_each_kind_does_to_health_what_its_row_says(kind: Failu
         (429, "organization_spend_limit_exceeded", "quota_exhausted"),
         (429, "'error_code': 'enforced_spend_limit_reached'", "quota_exhausted"),
         (404, "", "not_found"),
+        (404, "Previous response with id 'resp_1' not found.", "invalid_request"),
         (408, "", "timeout"),
         (409, "", "overloaded"),
         (429, "", "rate_limited"),
@@ -108,9 +109,77 @@ def test_status_decides_first_and_the_wording_second(
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("retry in 27.5s", 27.5), ("Try again in 80ms", 0.08)]
+    ("status", "codes", "kind"),
+    [
+        (400, ["INVALID_ARGUMENT", "API_KEY_INVALID"], "auth"),
+        (400, ["invalid_request_error", "model_decommissioned"], "not_found"),
+        (400, ["invalid_request_error", "unsupported_parameter"], "unsupported"),
+        (400, ["billing_hard_limit_reached"], "billing"),
+        (404, ["previous_response_not_found"], "invalid_request"),
+        (422, ["extra_forbidden"], "unsupported"),
+        (424, ["ModelErrorException"], "overloaded"),
+        (424, [], "invalid_request"),
+        (429, ["ModelNotReadyException"], "overloaded"),
+        (403, ["ExpiredTokenException"], "auth"),
+        (401, ["model_not_found"], "auth"),
+        (498, [], "overloaded"),
+    ],
 )
-def test_wait_that_only_the_text_states_is_read(text: str, seconds: float) -> None:
+def test_code_of_the_body_decides_within_its_statuses(
+    status: int, codes: list[str], kind: str
+) -> None:
+    assert classify(status, "words", codes=codes).kind == kind
+
+
+def test_code_outweighs_the_words() -> None:
+    said = "maximum context length"
+    assert classify(400, said, codes=["invalid_value"]).kind == "invalid_request"
+    assert classify(400, said, codes=["model_not_found"]).kind == "not_found"
+    assert classify(400, said, codes=["not a code of ours"]).kind == "context_overflow"
+
+
+# What users may write, and vendors repeat.
+PHRASES = [
+    "API key not valid",
+    "Billing hard limit has been reached",
+    "Your credit balance is too low",
+    "You will regain access on 2031-02-01",
+    "The provided model identifier is invalid",
+    "Invalid model: x",
+    "maximum context length",
+    "content management policy",
+    "this model does not support tools",
+]
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+@pytest.mark.parametrize("quote", ["'", '"', "`"])
+def test_what_a_message_quotes_decides_nothing(phrase: str, quote: str) -> None:
+    said = f"The user's value {quote}{phrase}{quote} isn't one of the model's."
+    assert classify(400, phrase, codes=[]).kind != "invalid_request"
+    assert classify(400, said, codes=[]).kind == "invalid_request"
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_words_that_a_message_repeats_without_quotes_harm_no_model(phrase: str) -> None:
+    kind = classify(400, f"Unexpected text in messages: {phrase}", codes=[]).kind
+    assert FAULT_TABLE[kind].health is Health.UNTOUCHED
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("retry in 27.5s", 27.5),
+        ("Try again in 80ms", 0.08),
+        ("Please try again in 7m12s.", 432.0),
+        ("try again in 1h2m3.5s", 3723.5),
+        ("Please retry after 26 seconds.", 26.0),
+        ("retry after 2 minutes 5 sec", 125.0),
+        ("retry in 5 months", None),
+        ("retry in 12345678901s", None),
+    ],
+)
+def test_wait_that_only_the_text_states_is_read(text: str, seconds: float | None) -> None:
     assert classify(429, text).retry_after_s == seconds
     assert classify(429, text, retry_after_s=3.0).retry_after_s == 3.0
 

@@ -12,6 +12,8 @@ MAY_IMPORT = {
     "capability_router/engine/": {"capability_router"},
     # The extra schedules; imported where it is used, so that all else does without.
     "capability_router/calendars.py": {"capability_router", "cronsim"},
+    # The extra discovery; imported where it is used.
+    "capability_router/catalogue/served.py": {"capability_router", "httpx"},
     "capability_router/cli": {"capability_router", "rich", "typer"},
     "capability_router/testing/": {"capability_router", "pytest"},
     "integrations/langchain_capability_router/": {
@@ -32,6 +34,8 @@ MAY_IMPORT = {
     "integrations/litellm_capability_router/": {
         "capability_router",
         "httpx",
+        # The proxy is a FastAPI application; only its plugin needs it.
+        "fastapi",
         "litellm",
         "litellm_capability_router",
         "openai",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import anthropic
 import httpx
 import openai
 import pytest
@@ -28,3 +29,16 @@ def openai_client() -> Iterator[Callable[[LabProvider], openai.OpenAI]]:
 def raw() -> Iterator[httpx.Client]:
     with httpx.Client(timeout=10, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture
+def anthropic_client() -> Iterator[Callable[[LabProvider], anthropic.Anthropic]]:
+    with ExitStack() as stack:
+
+        def make(provider: LabProvider) -> anthropic.Anthropic:
+            client = anthropic.Anthropic(
+                base_url=provider.root_url, api_key="a-secret", max_retries=0
+            )
+            return stack.enter_context(client)
+
+        yield make

@@ -9,9 +9,9 @@ import pytest
 
 from capability_router.lab import EchoAnswers, Finish, Lab, TextPiece, ToolCallPiece
 from capability_router.lab.questions import Question, chat_question
+from capability_router.lab.sounds import wav
 from tests.lab.asking import HELLO, chat, chunks, post
 from tests.lab.test_validation import CALL, RESULT, audio, b64, called, image, said, tool, user
-from tests.standard import wav
 
 NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
 WEATHER = tool(

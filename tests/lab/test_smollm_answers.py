@@ -46,6 +46,21 @@ def test_model_answers_the_same_whole_and_streamed_and_is_named(
     assert reply["usage"]["completion_tokens"] > 1
 
 
+def test_model_answers_the_same_in_every_dialect(real: Lab, raw: httpx.Client) -> None:
+    asked = "What is the capital of France?"
+    provider, headers = real["alpha"], {"x-api-key": "any", "anthropic-version": "2023-06-01"}
+    said = post(raw, provider, chat(asked)).json()
+    response = post(raw, provider, {"model": "m", "input": asked}, "/responses").json()
+    body = {"max_tokens": 100, **chat(asked)}
+    message = raw.post(f"{provider.root_url}/v1/messages", json=body, headers=headers).json()
+    text = said["choices"][0]["message"]["content"]
+    assert response["output"][0]["content"][0]["text"] == text
+    assert message["content"] == [{"type": "text", "text": text}]
+    counts = (said["usage"]["prompt_tokens"], said["usage"]["completion_tokens"])
+    for usage in (response["usage"], message["usage"]):
+        assert (usage["input_tokens"], usage["output_tokens"]) == counts
+
+
 def test_model_obeys_the_token_limit_and_a_json_schema(real: Lab, raw: httpx.Client) -> None:
     short = post(raw, real["alpha"], chat("Tell me a story.", max_tokens=3)).json()
     assert short["usage"]["completion_tokens"] == 3

@@ -9,11 +9,13 @@ import openai
 import pytest
 
 from capability_router.lab import Lab, quota
+from capability_router.lab.pictures import png
 from capability_router.lab.questions import chat_question
 from capability_router.lab.refusals import Refusal, RefusedError
+from capability_router.lab.sounds import wav
 from tests.lab.asking import chat, post
 from tests.lab.test_healthy_answers import Client
-from tests.standard import pdf, png, wav
+from tests.standard import pdf
 
 CLOSED = {
     "type": "object",

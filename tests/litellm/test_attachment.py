@@ -9,14 +9,26 @@ from typing import Any
 import litellm
 import pytest
 
-from capability_router import CapabilityRouter, FailureKind, Model, Provider, Secret
-from capability_router.lab import Lab, server_error
+from capability_router import (
+    CapabilityRouter,
+    FailureKind,
+    Model,
+    Provider,
+    Secret,
+    UnknownCapabilityError,
+)
+from capability_router.lab import Lab, hang, server_error, unauthorized
 from capability_router.waiting import each_within
 from litellm_capability_router import attach, capability_model_list
 from litellm_capability_router.answers import failure_of_litellm
 from litellm_capability_router.deployments import completion_params
 from tests.connections import connections, run
-from tests.litellm.surfaces import CHAT, QUESTION, Setup, Surface
+from tests.litellm.surfaces import CHAT, QUESTION, Setup, Surface, attached
+
+
+@pytest.fixture
+def place() -> Any:
+    return attached
 
 
 @pytest.mark.parametrize("name", ["chat-completion", CHAT, "text-generation", "generation", "chat"])
@@ -125,14 +137,15 @@ def test_other_model_names_are_left_to_litellm() -> None:
 def test_detach_leaves_the_router_as_it_was() -> None:
     with Lab(["alpha"], answers="echo") as lab, connections():
         host = litellm.Router(model_list=[deployment(lab, "alpha", id="dep-a")], num_retries=0)
-        before = set(vars(host))
         names = host.get_model_names()
+        before = vars(host).copy()
         router = CapabilityRouter(
             providers=[Provider("alpha", base_url=lab["alpha"].base_url, api_key=Secret("k"))]
         )
         router.register(Model("alpha/m", ("chat-completion",)))
         attach(host, router).detach()
-        assert set(vars(host)) == before
+        assert vars(host).keys() == before.keys()
+        assert [name for name, value in vars(host).items() if value is not before[name]] == []
         assert host.get_model_names() == names
         with pytest.raises(litellm.BadRequestError):
             host.completion(model="chat-completion", messages=QUESTION)
@@ -182,19 +195,144 @@ def test_an_existing_alias_that_is_named_like_a_capability_stays_litellms() -> N
         assert "alpha" in answer.choices[0].message.content
 
 
-def test_a_group_may_fall_back_into_a_capability(ask: Surface) -> None:
+def test_settings_that_litellm_reloads_take_nothing_away(setup: Setup, ask: Surface) -> None:
+    setup.host.update_settings(routing_strategy="latency-based-routing", num_retries=3, timeout=9)
+    setup.lab["alpha"].fault = server_error()
+    assert "beta" in ask(setup.host)
+    assert setup.calls() == [1, 1, 0]
+
+
+def test_deployments_that_come_and_go_are_models_that_come_and_go(ask: Surface) -> None:
     with Lab(["alpha", "beta"], answers="echo") as lab, connections():
-        router = CapabilityRouter(
-            providers=[Provider("beta", base_url=lab["beta"].base_url, api_key=Secret("k"))]
-        )
-        router.register(Model("beta/m", ("summarization",)))
-        own = {**deployment(lab, "alpha", id="dep-a"), "model_name": "chat-completion"}
-        host = litellm.Router(
-            model_list=[own], num_retries=0, fallbacks=[{"chat-completion": ["summarization"]}]
-        )
+        declared = ["chat-completion"]
+        host = litellm.Router(model_list=[deployment(lab, "alpha", id="a", capabilities=declared)])
+        router = CapabilityRouter()
         attach(host, router)
-        lab["alpha"].fault = server_error()
+        assert "alpha" in ask(host)
+        host.set_model_list([deployment(lab, "beta", id="b", capabilities=declared)])
         assert "beta" in ask(host)
+        assert [model.id for model in router.models] == ["b"]
+        host.set_model_list([deployment(lab, "alpha", id="b", capabilities=["summarization"])])
+        with pytest.raises(litellm.ServiceUnavailableError):
+            ask(host)
+        (leaf,) = router.model("b").capabilities
+        assert leaf.endswith("summarization")
+
+
+def test_a_broken_declaration_changes_nothing_and_names_the_capability() -> None:
+    with Lab(["alpha"], answers="echo") as lab, connections():
+        host: Any = litellm.Router(
+            model_list=[deployment(lab, "alpha", id="a", capabilities=["chat-completoin"])]
+        )
+        before = vars(host).copy()
+        with pytest.raises(UnknownCapabilityError, match="chat-completion"):
+            attach(host, CapabilityRouter())
+        assert vars(host).keys() == before.keys()
+
+
+def test_what_a_deployment_has_besides_its_address_is_sent_along(setup: Setup) -> None:
+    url = setup.lab["gamma"].base_url
+    params = {"model": "openai/tiny", "api_base": url, "api_key": "k", "temperature": 0.25}
+    host: Any = litellm.Router(
+        model_list=[
+            {
+                "model_name": "any",
+                "litellm_params": params,
+                "model_info": {"id": "g", "capabilities": ["chat-completion"]},
+            }
+        ],
+        default_litellm_params={"seed": 7, "temperature": 1.5},
+    )
+    attach(host, CapabilityRouter())
+    host.completion(model=CHAT, messages=QUESTION, user="me")
+    body = setup.lab["gamma"].requests[0].body or {}
+    assert (body["temperature"], body["seed"]) == (0.25, 7)
+    host.completion(CHAT, QUESTION, temperature=0.5)
+    assert (setup.lab["gamma"].requests[1].body or {})["temperature"] == 0.5
+
+
+def test_a_shorter_timeout_of_the_host_or_the_deployment_is_kept() -> None:
+    with Lab(["alpha"], answers="echo") as lab, connections():
+        slow = deployment(lab, "alpha", id="a", capabilities=["chat-completion"])
+        slow["litellm_params"]["timeout"] = 0.2
+        for host in (
+            litellm.Router(model_list=[slow]),
+            litellm.Router(
+                model_list=[deployment(lab, "alpha", id="a", capabilities=["chat-completion"])],
+                timeout=0.2,
+            ),
+        ):
+            router = CapabilityRouter()
+            attach(host, router)
+            lab["alpha"].fault = hang()
+            with pytest.raises(litellm.ServiceUnavailableError):
+                host.completion(model=CHAT, messages=QUESTION)
+            assert router.decisions[-1].attempts[0].kind is FailureKind.TIMEOUT
+
+
+def test_each_call_may_say_how_it_is_routed(setup: Setup) -> None:
+    ask = {"model": CHAT, "messages": QUESTION}
+    answer = setup.host.completion(**ask, capability_router={"prefers": ["gamma"]})
+    assert "gamma" in answer.choices[0].message.content
+    answer = setup.host.completion(**ask, capability_router={"model": "beta/m"})
+    assert "beta" in answer.choices[0].message.content
+    assert "capability_router" not in (setup.lab["beta"].requests[0].body or {})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"prefer": ["gamma"]}, "has no 'prefer'"),
+        ({"prefers": "gamma"}, r"\['gamma'\]"),
+        ({"requires": ["sight"]}, "unknown feature 'sight'"),
+        ({"deadline_s": "soon"}, "deadline_s"),
+        ("gamma", "must be a mapping"),
+    ],
+)
+def test_routing_that_cannot_be_understood_is_the_callers_fault(
+    setup: Setup, options: Any, told: str
+) -> None:
+    with pytest.raises(litellm.BadRequestError, match=told):
+        setup.host.completion(model=CHAT, messages=QUESTION, capability_router=options)
+    assert setup.calls() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["api_key", "api_base", "base_url"])
+def test_a_callers_key_or_address_goes_to_no_provider(setup: Setup, name: str) -> None:
+    with pytest.raises(litellm.BadRequestError, match=f"{name} is the deployment's"):
+        setup.host.completion(model=CHAT, messages=QUESTION, **{name: "sk-canary"})
+    assert setup.calls() == [0, 0, 0]
+
+
+def test_a_conversation_goes_on_where_it_is_kept(setup: Setup) -> None:
+    for provider in setup.lab:
+        setup.router.register(Model(f"{provider.name}/gpt-4o-mini", ("summarization",)))
+    setup.lab["alpha"].script(server_error())
+    first = setup.host.responses(model="summarization", input="one")
+    setup.router.recover("alpha/gpt-4o-mini")
+    setup.host.responses(model="summarization", input="two", previous_response_id=first.id)
+    assert setup.calls() == [1, 2, 0]
+
+
+def test_litellm_rests_no_deployment_for_what_the_pools_have_seen(setup: Setup) -> None:
+    own = deployment(setup.lab, "alpha", id="dep-a", capabilities=["chat-completion"])
+    host: Any = litellm.Router(model_list=[own], num_retries=0, allowed_fails=0)
+    attach(host, CapabilityRouter())
+    setup.lab["alpha"].script(unauthorized())
+    with pytest.raises(litellm.ServiceUnavailableError):
+        host.completion(model=CHAT, messages=QUESTION)
+    assert host.completion(model="group-alpha", messages=QUESTION)
+
+
+def test_arguments_may_be_given_without_their_names(setup: Setup) -> None:
+    assert "alpha" in setup.host.completion(CHAT, QUESTION).choices[0].message.content
+    with pytest.raises(TypeError, match="takes 2 arguments without a name"):
+        setup.host.completion(CHAT, QUESTION, 3)
+
+
+def test_a_method_that_litellms_router_does_not_have_knows_capabilities_only(setup: Setup) -> None:
+    with pytest.raises(AttributeError, match=r"no speech\(\)"):
+        setup.host.speech(model="tts-1", input="one", voice="alloy")
 
 
 def test_a_model_that_is_registered_anew_is_called_where_it_is_now(setup: Setup) -> None:
@@ -250,9 +388,10 @@ def test_a_server_without_a_key_is_called_without_the_vendors_key(
     assert litellm.completion(**params, messages=QUESTION)
 
 
-def test_detaching_twice_is_no_error(setup: Setup) -> None:
-    setup.attachment.detach()
-    setup.attachment.detach()
+def test_detaching_twice_is_no_error() -> None:
+    attachment = attach(litellm.Router(model_list=[]), CapabilityRouter())
+    attachment.detach()
+    attachment.detach()
 
 
 async def test_a_provider_that_only_keeps_the_connection_alive_is_given_up() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from capability_router import Model
-from litellm_capability_router.deployments import declared_model
+from litellm_capability_router.declarations import declared_models
 
 
 def deployment(**info: Any) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def deployment(**info: Any) -> dict[str, Any]:
 
 
 def test_deployment_without_capabilities_declares_no_model() -> None:
-    assert declared_model(deployment(features=["vision"])) is None
+    assert declared_models([deployment(features=["vision"])]) == []
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_deployment_without_capabilities_declares_no_model() -> None:
     ],
 )
 def test_deployment_declares_its_vector_space(info: dict[str, Any], space: str) -> None:
-    declared = declared_model(deployment(capabilities=["text-embeddings"], **info))
+    [declared] = declared_models([deployment(capabilities=["text-embeddings"], **info)])
     assert declared == Model(
         "dep",
         ("text-embeddings",),

@@ -1,0 +1,221 @@
+"""Performs a call for a capability through LiteLLM's own functions, one model after another.
+
+Each attempt is a plain call of ``litellm.completion`` and so on with the deployment of one model,
+without retries and fallbacks of LiteLLM's. So exceptions are seen as they are, before anything
+else happens, every attempt is reported once, and nothing of LiteLLM's routing is paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from typing import Any, Protocol
+from uuid import uuid4
+
+import litellm
+
+from capability_router import CapabilityRouter, Model, Try, drivers
+from capability_router.engine.call import Call
+from capability_router.waiting import each_within
+from litellm_capability_router.answers import (
+    LiteLLMJudge,
+    aclosed,
+    check_finish,
+    closed,
+    finishes,
+    source_of,
+)
+from litellm_capability_router.deployments import NO_RETRIES, for_tools, may_ask_for_usage
+from litellm_capability_router.endpoints import Endpoint
+from litellm_capability_router.errors import as_litellm_errors
+from litellm_capability_router.listing import Deployed
+from litellm_capability_router.requests import Arguments, request_of, to_pass_on
+from litellm_capability_router.streams import AsyncCapabilityStream, CapabilityStream
+
+__all__ = ["CapabilityCalls", "Reach"]
+
+
+class Reach(Protocol):
+    """How a model is reached, and within which limits."""
+
+    def deployed(self, model: Model) -> Deployed:
+        """Return the deployment of a model."""
+        ...
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Arguments that neither the caller nor the deployment has given."""
+        ...
+
+    @property
+    def timeout(self) -> Any:
+        """Seconds that each attempt may take at most; anything but a number says nothing."""
+        ...
+
+
+class CapabilityCalls:
+    """Calls LiteLLM for a capability.
+
+    Args:
+        router: The models and pools.
+        reach: How a model is reached.
+    """
+
+    def __init__(self, router: CapabilityRouter, reach: Reach) -> None:
+        self._router = router
+        self._reach = reach
+        # Failing is nothing special here: LiteLLM would print an advertisement for each failure.
+        litellm.suppress_debug_info = True
+
+    def call(self, endpoint: Endpoint, capability: str, arguments: Arguments) -> Any:
+        """Return an answer, or a stream whose first chunk has come.
+
+        Raises:
+            CapabilityUnavailableError: If no model answered.
+            litellm.BadRequestError: If the arguments of the routing cannot be used.
+            Exception: LiteLLM's own error, where the caller is at fault.
+        """
+        with as_litellm_errors():
+            plan, prepare = self._begin(endpoint, capability, arguments)
+            if arguments.get("stream"):
+                return self._stream(endpoint, plan, prepare, _wants_usage(arguments))
+
+            def attempt(step: Try) -> Any:
+                return endpoint.call(**prepare(step))
+
+            answer = drivers.call(plan, attempt, LiteLLMJudge(), self._router.clock)
+            return _signed(answer, plan)
+
+    async def acall(self, endpoint: Endpoint, capability: str, arguments: Arguments) -> Any:
+        """Return an answer, or a stream; as ``call``, awaiting each attempt."""
+        with as_litellm_errors():
+            plan, prepare = self._begin(endpoint, capability, arguments)
+            if arguments.get("stream"):
+                return await self._astream(endpoint, plan, prepare, _wants_usage(arguments))
+
+            async def attempt(step: Try) -> Any:
+                # LiteLLM's own timeout begins anew with each byte that a provider trickles.
+                async with asyncio.timeout(step.timeout_s):
+                    return await endpoint.call(**prepare(step))
+
+            answer = await drivers.acall(plan, attempt, LiteLLMJudge(), self._router.clock)
+            return _signed(answer, plan)
+
+    def _stream(self, endpoint: Endpoint, plan: Call, prepare: _Prepare, tells_usage: bool) -> Any:
+        opened: list[Any] = []
+
+        def attempt(step: Try) -> Generator[Any, None, None]:
+            opened.append(endpoint.call(**prepare(step)))
+            with closed(opened[-1]) as chunks:
+                for chunk in chunks:
+                    if finishes(chunk):
+                        check_finish(source_of(chunks))
+                    yield chunk
+
+        chunks = drivers.stream(plan, attempt, endpoint.watch, self._router.clock)
+        return _signed(CapabilityStream.primed(chunks, opened, tells_usage), plan)
+
+    async def _astream(
+        self, endpoint: Endpoint, plan: Call, prepare: _Prepare, tells_usage: bool
+    ) -> Any:
+        opened: list[Any] = []
+
+        async def attempt(step: Try) -> AsyncGenerator[Any, None]:
+            async with asyncio.timeout(step.timeout_s):
+                opened.append(await endpoint.call(**prepare(step)))
+            async with aclosed(opened[-1]) as chunks:
+                async for chunk in each_within(step.timeout_s, aiter(chunks)):
+                    if finishes(chunk):
+                        check_finish(source_of(chunks))
+                    yield chunk
+
+        chunks = drivers.astream(plan, attempt, endpoint.watch, self._router.clock)
+        return _signed(await AsyncCapabilityStream.primed(chunks, opened, tells_usage), plan)
+
+    def _begin(
+        self, endpoint: Endpoint, capability: str, arguments: Arguments
+    ) -> tuple[Call, _Prepare]:
+        plan = self._router.plan(request_of(capability, arguments))
+        asked = to_pass_on(arguments)
+        # What LiteLLM logs of all attempts is found under one name.
+        asked.setdefault("litellm_trace_id", str(uuid4()))
+
+        def prepare(step: Try) -> Arguments:
+            return self._prepared(endpoint, plan, step, asked)
+
+        return plan, prepare
+
+    def _prepared(self, endpoint: Endpoint, plan: Call, step: Try, asked: Arguments) -> Arguments:
+        """Return the arguments of one attempt: this deployment, once, within its time."""
+        deployed = self._reach.deployed(step.model)
+        params: Mapping[str, Any] = deployed["litellm_params"]
+        facts = _facts(deployed, plan.request.capability)
+        prepared: Arguments = {
+            **self._reach.defaults,
+            **params,
+            **asked,
+            **for_tools(asked),
+            "model": params["model"],
+            "model_info": facts["model_info"],
+            "timeout": self._timeout(step, params, asked),
+            "num_retries": 0,
+            "max_retries": NO_RETRIES,
+            # The pools say who rests; what LiteLLM's own Router thinks of it stays as it is.
+            "cooldown_time": 0.0,
+            # LiteLLM writes into what it is given: each attempt gets a copy.
+            endpoint.metadata: {**(asked.get(endpoint.metadata) or {}), **facts},
+        }
+        if endpoint.has_usage_option and asked.get("stream") and may_ask_for_usage(params):
+            # The pools count tokens; a caller who did not ask for them is not told.
+            prepared["stream_options"] = {
+                "include_usage": True,
+                **(asked.get("stream_options") or {}),
+            }
+        if plan.attempts:
+            # It has told of the attempt before; LiteLLM would tell nothing of this one.
+            prepared.pop("litellm_logging_obj", None)
+        return prepared
+
+    def _timeout(self, step: Try, params: Mapping[str, Any], asked: Arguments) -> Any:
+        """Return the shortest of the limits: the call's, the deployment's and the host's."""
+        own = asked.get("timeout")
+        if own is not None and not isinstance(own, int | float):
+            # An object with limits for connecting, reading and so on: it is not ours to merge.
+            return own
+        stated = [params.get("timeout"), self._reach.timeout]
+        if asked.get("stream"):
+            stated.append(params.get("stream_timeout"))
+        return min([step.timeout_s, *(each for each in stated if isinstance(each, int | float))])
+
+
+def _wants_usage(arguments: Arguments) -> bool:
+    options: Mapping[str, Any] = arguments.get("stream_options") or {}
+    return bool(options.get("include_usage"))
+
+
+_Prepare = Callable[[Try], Arguments]
+
+
+def _facts(deployed: Deployed, capability: str) -> dict[str, Any]:
+    """Return what LiteLLM's own routing writes down for its callbacks."""
+    params = deployed["litellm_params"]
+    return {
+        "model_group": capability,
+        "deployment": params["model"],
+        "deployment_model_name": deployed["model_name"],
+        "api_base": params.get("api_base"),
+        "model_info": deployed["model_info"],
+    }
+
+
+def _signed(answer: Any, plan: Call) -> Any:
+    """Write who served, and what was tried before, where LiteLLM keeps such facts."""
+    hidden = getattr(answer, "_hidden_params", None)
+    if isinstance(hidden, dict):
+        # A stream is signed with its first chunk, while the attempt that serves is in progress.
+        hidden["capability_router"] = {
+            "capability": plan.request.capability,
+            "served_by": plan.lease.model.id if plan.lease else plan.attempts[-1].model,
+            "attempts": [attempt.as_dict() for attempt in plan.attempts],
+        }
+    return answer

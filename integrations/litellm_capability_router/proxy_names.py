@@ -1,0 +1,55 @@
+"""Lets a LiteLLM Router own up to the capabilities that it serves.
+
+The proxy asks its Router which model names there are before it hands a request over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from capability_router import AmbiguousCapabilityError
+from litellm_capability_router.attachment import Attachment
+
+__all__ = ["announce", "listed_names"]
+
+
+def announce(attachment: Attachment) -> None:
+    """Add the capabilities to the model names that the attached Router recognizes and lists.
+
+    It recognizes every name that resolves, and lists one for each leaf that has a model. Asked
+    anew each time, so what is registered later needs no announcement; nothing is written into the
+    Router's settings, which the proxy may store.
+    """
+    host: Any = attachment.host
+    is_recognized: Callable[[str], bool] = host.is_recognized_model
+    names: Callable[..., list[str]] = host.get_model_names
+
+    def is_recognized_model(model: str) -> bool:
+        return is_recognized(model) or attachment.serves(model)
+
+    def get_model_names(team_id: str | None = None) -> list[str]:
+        known = names(team_id=team_id)
+        return [*known, *(name for name in listed_names(attachment) if name not in known)]
+
+    host.is_recognized_model = is_recognized_model
+    host.get_model_names = get_model_names
+
+
+def listed_names(attachment: Attachment) -> list[str]:
+    """Return one name for each leaf that has a model: its last segment, or its path.
+
+    The path stands in where the last segment is ambiguous, or the name of a group of LiteLLM's.
+    """
+    router = attachment.router
+    leaves = dict.fromkeys(leaf for model in router.models for leaf in model.capabilities)
+    return [_name(leaf, attachment) for leaf in leaves]
+
+
+def _name(leaf: str, attachment: Attachment) -> str:
+    short = leaf.rpartition(".")[2]
+    try:
+        means_it = attachment.router.tree.resolve(short).path == leaf
+    except AmbiguousCapabilityError:
+        return leaf
+    return short if means_it and attachment.serves(short) else leaf
