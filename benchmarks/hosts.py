@@ -19,7 +19,7 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["langchain_table"]
+__all__ = ["alternately", "lab", "langchain_table"]
 
 _ROUNDS = 400
 _CONCURRENT = 32
@@ -43,7 +43,7 @@ def langchain_table() -> Table:
     rows = Table(title="LangChain, ChatOpenAI over loopback HTTP", title_justify="left")
     for column in ("what", "bare", "pool", "with_fallbacks"):
         rows.add_column(column, justify="left" if column == "what" else "right")
-    with _lab() as urls, asyncio.Runner() as runner:
+    with lab() as urls, asyncio.Runner() as runner:
         latencies: dict[str, Measure] = {
             "invoke, p50 ms": _whole,
             "stream, first text, p50 ms": _first_text,
@@ -59,14 +59,15 @@ def langchain_table() -> Table:
         gc.collect()
         gc.freeze()
         for what, measure in latencies.items():
-            rows.add_row(what, *_added(_alternately(models, measure, _ROUNDS)))
+            rows.add_row(what, *_added(alternately(models, measure, _ROUNDS)))
         for what, measure in rates.items():
-            rows.add_row(what, *_share(_alternately(models, measure, _FLOODS)))
+            rows.add_row(what, *_share(alternately(models, measure, _FLOODS)))
     return rows
 
 
 @contextmanager
-def _lab() -> Iterator[list[str]]:
+def lab() -> Iterator[list[str]]:
+    """Run a lab in another process, and tell the base URLs of its two providers."""
     command = [sys.executable, "-c", _LAB]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as lab:
         assert lab.stdin is not None
@@ -92,7 +93,7 @@ def _models(urls: list[str]) -> Models:
     return {"bare": first, "pool": pool, "with_fallbacks": first.with_fallbacks([second])}
 
 
-def _alternately(models: Models, measure: Measure, rounds: int) -> dict[str, list[float]]:
+def alternately(models: Models, measure: Measure, rounds: int) -> dict[str, list[float]]:
     """Measure each model in turn, again and again, so that all meet the same machine."""
     found: dict[str, list[float]] = {name: [] for name in models}
     for name in models:

@@ -16,6 +16,7 @@ from benchmarks.calls import call_table, import_table
 from benchmarks.growth import growth_table, pools_table
 from benchmarks.hosts import langchain_table
 from benchmarks.peers import litellm_table
+from benchmarks.routers import routers_table
 from benchmarks.selecting import limits_table, select_table
 from benchmarks.threads import threads_table
 
@@ -26,6 +27,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "pools": pools_table,
     "growth": growth_table,
     "litellm": litellm_table,
+    "routers": routers_table,
     "threads": threads_table,
     "calls": call_table,
     "langchain": langchain_table,

@@ -117,6 +117,9 @@ class Inquiry:
         if standby is not None and (standby.place is None or standby.order.until > now + room_s):
             room_s, reason = standby.order.until - now, standby.order.reason
         is_there = standby is None and room_s == 0
-        if is_there or room_s == inf or (standby is not None and standby.on_trial):
+        if is_there or room_s == inf:
             return None
+        if standby is not None and standby.on_trial:
+            # Whoever tries it may know at any moment.
+            room_s, reason = 0.0, standby.order.reason
         return None if reasons and reason not in reasons else max(0.0, room_s)

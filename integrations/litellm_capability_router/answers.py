@@ -221,14 +221,20 @@ def closed(stream: Any) -> Generator[Any]:
 def source_of(stream: Any) -> Any:
     """Return the stream that notes what the provider has sent, where others are around it.
 
-    Text completions come through a generator that keeps it among its variables.
+    Text completions come through generators that keep it among their variables.
     """
     inner = stream
-    while not hasattr(inner, "chunks") and hasattr(inner, "completion_stream"):
-        inner = inner.completion_stream
-    frame = getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None)
-    kept = frame.f_locals.values() if frame else (inner,)
-    return next((each for each in kept if hasattr(each, "chunks")), stream)
+    while inner is not None and not hasattr(inner, "chunks"):
+        frame = getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None)
+        kept = (
+            list(frame.f_locals.values()) if frame else [getattr(inner, "completion_stream", None)]
+        )
+        inner = next((each for each in kept if hasattr(each, "chunks") or _is_stream(each)), None)
+    return stream if inner is None else inner
+
+
+def _is_stream(value: object) -> bool:
+    return isinstance(value, Generator | AsyncGenerator) or hasattr(value, "completion_stream")
 
 
 def finishes(chunk: Any) -> bool:
