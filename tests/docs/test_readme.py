@@ -16,7 +16,13 @@ from capability_router.config import loads
 from capability_router.lab import Lab
 from tests.docs.snippets import README, snippet, snippets
 
-PYTHON = {"In LangChain", "From with_fallbacks", "In LiteLLM", "Around any other call"}
+PYTHON = {
+    "In LangChain",
+    "From with_fallbacks",
+    "In LiteLLM",
+    "In LiteLLM, without a Router",
+    "Around any other call",
+}
 PORTS = ("9001", "9002")
 
 
@@ -62,10 +68,10 @@ def test_a_snippet_runs_as_it_stands(heading: str, lab: Lab) -> None:
         assert lab["alpha"].request_count == 2
 
 
-@pytest.mark.parametrize("heading", ["In LangChain", "From with_fallbacks"])
-def test_a_langchain_snippet_answers_while_the_first_provider_is_dead(
-    heading: str, lab: Lab
-) -> None:
+@pytest.mark.parametrize(
+    "heading", ["In LangChain", "From with_fallbacks", "In LiteLLM, without a Router"]
+)
+def test_a_snippet_answers_while_the_first_provider_is_dead(heading: str, lab: Lab) -> None:
     lab["alpha"].stop()
     assert "beta echoes" in run(heading, lab)
 
@@ -107,7 +113,17 @@ def test_every_block_of_the_readme_is_run() -> None:
     assert python == PYTHON | {"In a notebook"}
 
 
-@pytest.mark.parametrize("linked", ["docs/glossary.md", "docs/architecture.md", "LICENSE"])
+@pytest.mark.parametrize(
+    "linked",
+    [
+        "docs/architecture.md",
+        "docs/catalogue.md",
+        "docs/faults.md",
+        "docs/glossary.md",
+        "docs/proxy.md",
+        "LICENSE",
+    ],
+)
 def test_the_readme_links_to_files_that_exist(linked: str) -> None:
     assert f"({linked})" in README.read_text("utf-8")
     assert (README.parent / linked).is_file()

@@ -126,6 +126,18 @@ def test_patience_is_for_the_whole_call() -> None:
     assert steps == ["a/x", "wait 3", "a/x", "AllModelsFailedError"]
 
 
+def test_call_waits_while_somebody_else_tries_the_only_model() -> None:
+    rig = rig_with(RetryPolicy(max_wait_s=1.0), "a/x")
+    rig.fail_out("a/x")
+    rig.clock.advance(10.0)
+    other = rig.router.plan("chat-completion")
+    assert isinstance(other.next(), Try)
+    waiting = rig.router.plan("chat-completion")
+    assert waiting.next() == Wait(0.05)
+    other.succeeded()
+    assert play(rig, waiting) == ["a/x"]
+
+
 def test_only_reasons_that_are_named_are_waited_for() -> None:
     retry = RetryPolicy(max_wait_s=100.0, wait_for=frozenset({"rate_limited"}))
     rig = rig_with(retry)
