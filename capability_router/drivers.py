@@ -36,17 +36,27 @@ class Judge(Protocol[Answer_contra]):
 
 
 class Watch(Protocol[Chunk_contra]):
-    """Follows the chunks of one streamed attempt.
+    """Follows the chunks of one streamed attempt."""
 
-    Attributes:
-        usage: The tokens counted so far.
-        committed: True once a chunk has brought text, a tool call or reasoning.
-        complete: True once a real finish reason has come; a stream without one was cut.
-    """
+    @property
+    def usage(self) -> Usage:
+        """The tokens counted so far."""
+        ...
 
-    usage: Usage
-    committed: bool
-    complete: bool
+    @property
+    def committed(self) -> bool:
+        """True once a chunk has brought text, a tool call or reasoning."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """True once the stream may end; one that ends before was cut."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """True once a real finish reason has come: who leaves now has missed nothing."""
+        ...
 
     @property
     def text(self) -> str:
@@ -124,7 +134,8 @@ def stream(
     """Run a streamed call to its end.
 
     Chunks are held back until one commits, that is, brings text, a tool call or reasoning; up to
-    then a failing model is replaced without a trace.
+    then a failing model is replaced without a trace. A caller may close the stream at any time:
+    with the finish reason the model has served, and counts so; before it nobody is to blame.
 
     Args:
         plan: Decides each step.
@@ -149,7 +160,7 @@ def stream(
         except Exception as error:  # noqa: BLE001 - a client library may raise anything
             _broke(plan, held.watch, error)
         except BaseException:
-            plan.cancelled()
+            _left(plan, held.watch)
             raise
         else:
             if _complete(plan, held.watch):
@@ -176,7 +187,7 @@ async def astream(
         except Exception as error:  # noqa: BLE001 - a client library may raise anything
             _broke(plan, held.watch, error)
         except BaseException:
-            plan.cancelled()
+            _left(plan, held.watch)
             raise
         else:
             if _complete(plan, held.watch):
@@ -241,6 +252,14 @@ def _complete(plan: Call, watch: Watch[Chunk]) -> bool:
     else:
         _broke(plan, watch, IncompleteAnswerError())
     return watch.complete
+
+
+def _left(plan: Call, watch: Watch[Chunk]) -> None:
+    """Report that the caller stays no longer, be it for having the whole answer already."""
+    if watch.finished:
+        plan.succeeded(watch.usage)
+    else:
+        plan.cancelled()
 
 
 def _broke(plan: Call, watch: Watch[Chunk], error: Exception) -> None:

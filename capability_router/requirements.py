@@ -1,4 +1,4 @@
-"""What a chat request needs of a model, read from its OpenAI-shaped arguments."""
+"""What a request needs of a model, read from its arguments in OpenAI's or Anthropic's form."""
 
 from __future__ import annotations
 
@@ -30,19 +30,21 @@ def requirements_of(arguments: Mapping[str, Any]) -> frozenset[str]:
     """Return the features that a model must have to serve these arguments.
 
     Args:
-        arguments: Keyword arguments of a chat completion in OpenAI's form: ``messages``,
-            ``tools``, ``tool_choice``, ``response_format`` and ``stream`` are looked at; parts of
-            messages may have the types of Anthropic and LangChain as well. What has another form
-            is passed over: the provider will say whether it takes it.
+        arguments: Keyword arguments of a chat completion in OpenAI's form, of OpenAI's responses
+            or of Anthropic's messages: ``messages``, ``input``, ``tools``, ``tool_choice``,
+            ``response_format``, ``text`` and ``stream`` are looked at; parts of messages may have
+            the types of LangChain as well. What has another form is passed over: the provider
+            will say whether it takes it.
     """
-    needed = set(_part_features(arguments.get("messages")))
+    needed = {feature for part in _parts(arguments) if (feature := _part_feature(part))}
     if arguments.get("tools"):
         needed.add(Feature.TOOL_CALLING)
-        if arguments.get("tool_choice") not in _FREE_CHOICES:
+        if _is_constrained(arguments.get("tool_choice")):
             needed.add(Feature.TOOL_CHOICE)
     if arguments.get("stream"):
         needed.add(Feature.STREAMING)
     needed |= _format_feature(arguments.get("response_format"))
+    needed |= _format_feature(_field(arguments.get("text"), "format"))
     return frozenset(needed)
 
 
@@ -55,8 +57,7 @@ def input_tokens_of(arguments: Mapping[str, Any]) -> int:
         arguments: Keyword arguments of a request in OpenAI's form: ``messages``, ``input`` and
             ``prompt`` are looked at.
     """
-    messages = (_field(message, "content") for message in _items(arguments.get("messages")))
-    texts = [*messages, arguments.get("input"), arguments.get("prompt")]
+    texts = [arguments.get("input"), arguments.get("prompt"), *map(_content, _messages(arguments))]
     return math.ceil(sum(map(_characters, texts)) / 4)
 
 
@@ -69,14 +70,35 @@ def _characters(content: Any) -> int:
     )
 
 
-def _part_features(messages: Any) -> Iterator[Feature]:
-    for message in _items(messages):
-        for part in _items(_field(message, "content")):
-            feature = _PARTS.get(str(_field(part, "type")))
-            if feature is Feature.PDF_INPUT and not _may_be_pdf(part):
-                continue
-            if feature is not None:
-                yield feature
+def _messages(arguments: Mapping[str, Any]) -> Iterator[Any]:
+    """Return the messages of a chat, or the items that the Responses API has in their place."""
+    yield from _items(arguments.get("messages"))
+    yield from _items(arguments.get("input"))
+
+
+def _content(message: Any) -> Any:
+    """Return what a message says, or what a tool has answered."""
+    content = _field(message, "content")
+    return _field(message, "output") if content is None else content
+
+
+def _parts(arguments: Mapping[str, Any]) -> Iterator[Any]:
+    for message in _messages(arguments):
+        for part in _items(_content(message)):
+            yield part
+            # Anthropic has the answers of tools among the parts, with parts of their own.
+            yield from _items(_field(part, "content"))
+
+
+def _part_feature(part: Any) -> Feature | None:
+    feature = _PARTS.get(str(_field(part, "type")))
+    return None if feature is Feature.PDF_INPUT and not _may_be_pdf(part) else feature
+
+
+def _is_constrained(tool_choice: Any) -> bool:
+    """Whether the model may not decide by itself; Anthropic wraps the word for it."""
+    kind = _field(tool_choice, "type")
+    return (tool_choice if kind is None else kind) not in _FREE_CHOICES
 
 
 def _may_be_pdf(part: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a chat request needs, read from arguments in OpenAI's form."""
+"""What a request needs, read from arguments in OpenAI's and Anthropic's forms."""
 
 from __future__ import annotations
 
@@ -46,9 +46,71 @@ def test_needs_are_read_from_the_arguments(arguments: dict[str, Any], needed: se
     assert requirements_of(arguments) == needed
 
 
+def responding(*parts: object) -> dict[str, Any]:
+    return {"input": [{"role": "user", "content": [{"type": "input_text", "text": "?"}, *parts]}]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        ({"input": "hello"}, set[str]()),
+        ({"input": ["two", "texts"]}, set[str]()),
+        ({"input": [[1, 2], [3]]}, set[str]()),
+        (responding(), set[str]()),
+        (responding({"type": "input_image", "image_url": "data:"}), {"vision"}),
+        (responding({"type": "input_file", "file_id": "file-1"}), {"pdf_input"}),
+        (responding({"type": "input_audio", "input_audio": {}}), {"audio_input"}),
+        (
+            {"input": [{"type": "function_call_output", "output": [{"type": "input_image"}]}]},
+            {"vision"},
+        ),
+        ({"input": [{"type": "function_call_output", "output": "fine"}]}, set[str]()),
+        ({"input": "?", "text": {"format": {"type": "json_schema"}}}, {"structured_output"}),
+        ({"input": "?", "text": {"format": {"type": "json_object"}}}, {"json_mode"}),
+        ({"input": "?", "text": {"format": {"type": "text"}}}, set[str]()),
+        ({"input": "?", "text": {"verbosity": "low"}}, set[str]()),
+        ({"input": "?", "text": "plain"}, set[str]()),
+        ({"input": "?", "tools": [{"type": "function"}]}, {"tool_calling"}),
+        (
+            {"input": "?", "tools": [{}], "tool_choice": {"type": "function", "name": "f"}},
+            {"tool_calling", "tool_choice"},
+        ),
+    ],
+)
+def test_needs_of_a_response_are_read_from_its_input(
+    arguments: dict[str, Any], needed: set[str]
+) -> None:
+    assert requirements_of(arguments) == needed
+
+
+@pytest.mark.parametrize(
+    ("choice", "needed"),
+    [
+        ({"type": "auto"}, {"tool_calling"}),
+        ({"type": "none"}, {"tool_calling"}),
+        ({"type": "auto", "disable_parallel_tool_use": True}, {"tool_calling"}),
+        ({"type": "any"}, {"tool_calling", "tool_choice"}),
+        ({"type": "tool", "name": "weather"}, {"tool_calling", "tool_choice"}),
+    ],
+)
+def test_only_a_choice_that_binds_the_model_needs_a_feature(
+    choice: dict[str, Any], needed: set[str]
+) -> None:
+    assert requirements_of({"tools": [{}], "tool_choice": choice}) == needed
+
+
+def test_picture_in_the_answer_of_a_tool_is_found() -> None:
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png"}}
+    asked = asking({"type": "tool_result", "tool_use_id": "1", "content": [picture]})
+    assert requirements_of(asked) == {"vision"}
+    asked = asking({"type": "tool_result", "tool_use_id": "1", "content": "fine"})
+    assert requirements_of(asked) == set()
+
+
 @pytest.mark.parametrize("strange", [None, "text", 3, [None], ["text"], [{"content": 3}], [[]]])
 def test_what_has_another_form_is_passed_over(strange: object) -> None:
-    assert requirements_of({"messages": strange, "response_format": strange}) == set()
+    asked = {"messages": strange, "input": strange, "response_format": strange, "text": strange}
+    assert requirements_of(asked) == set()
 
 
 @pytest.mark.parametrize(
@@ -61,6 +123,8 @@ def test_what_has_another_form_is_passed_over(strange: object) -> None:
         (asking({"type": "text", "text": "x" * 39}), 10),
         ({"input": ["x" * 40, "y" * 40]}, 20),
         ({"input": [[1, 2, 3]], "prompt": "x" * 8}, 2),
+        (responding({"type": "input_text", "text": "x" * 39}), 10),
+        ({"input": [{"type": "function_call_output", "output": "x" * 40}]}, 10),
     ],
 )
 def test_text_is_estimated_at_four_characters_a_token(

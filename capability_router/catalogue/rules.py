@@ -63,6 +63,7 @@ _NAMED = (
     _named("chat", "guard", "guard"),
     _named("chat", "ocr", "document chat"),
     _named("chat", r"\bembed", "", "its name says embeddings, its mode chat"),
+    _named("chat", "gpt-(4o-)?(mini-)?audio", "", "it refuses a request without sound"),
     _named("chat", "lyria", "", "it makes music, and its mode says chat"),
     _named("chat", r"\btts\b", "audio_speech"),
     _named("audio_speech", "lyria", "music"),

@@ -118,13 +118,24 @@ _SHORT = {
 """Features as the table shows them; those left out follow from the others."""
 
 
+_WIDEST = 240
+_OTHERS = 50
+"""Columns that everything but the name needs at least."""
+
+
 def _show(entries: list[CatalogueEntry], number: int) -> None:
     console = Console()
+    if not console.is_terminal:
+        # What reads it next, such as grep, wants each model on a line of its own.
+        console = Console(width=_WIDEST)
+    longest = max((len(entry.vendor) + len(entry.model_name) + 1 for entry in entries), default=0)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("model", overflow="fold", ratio=3)
+    # A name that is broken cannot be copied: the features give way first.
+    fits = console.width > longest + _OTHERS
+    table.add_column("model", overflow="fold", no_wrap=fits)
     table.add_column("$ in / out", justify="right", no_wrap=True)
     table.add_column("context", justify="right", no_wrap=True)
-    table.add_column("features", overflow="fold", ratio=2)
+    table.add_column("features", overflow="fold")
     table.add_column("until", no_wrap=True)
     for entry in entries:
         table.add_row(

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
+from capability_router.catalogue.vendors import VENDORS
 from capability_router.config.document import Document, KeyPath, listed, quoted
 from capability_router.config.durations import parse_duration
 from capability_router.engine.deactivation import ErrorThreshold
@@ -81,7 +82,7 @@ def _check_model(document: Document, model: str) -> None:
     if not (provider and slash and name):
         message = f"a model is named provider/name, where the provider is one of {listed(known)}"
         document.blame_key(path, message)
-    elif provider not in known:
+    elif provider not in known and provider not in VENDORS:
         near = nearest(provider, known, most=1)
         message = f"the provider {quoted(provider)} is not declared under providers, which has: "
         document.blame_key(path, message + listed(known), f"{near[0]}/{name}" if near else None)

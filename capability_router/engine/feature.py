@@ -35,9 +35,11 @@ def features_of(names: Collection[str]) -> frozenset[str]:
     Raises:
         ValueError: If there is no such feature; it names the nearest.
     """
+    if isinstance(names, str):
+        raise ValueError(f"features {names!r} must be a list: [{names!r}]")  # noqa: TRY004 - one error for all that may be wrong with them
     features = frozenset(names)
-    if isinstance(names, str) or not features <= _ALL:
-        unknown = sorted([names] if isinstance(names, str) else features - _ALL)
+    if not features <= _ALL:
+        unknown = sorted(features - _ALL)
         near = nearest(unknown[0], sorted(_ALL))
         told = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(sorted(_ALL))}"
         raise ValueError(f"unknown feature {unknown[0]!r}; {told}")

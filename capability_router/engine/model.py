@@ -101,7 +101,9 @@ class Model:
         dimensions: Length of its vectors, > 0; None if not declared.
 
     Raises:
-        ValueError: If there is no capability, or a feature does not exist.
+        TypeError: If ``context_window`` or ``dimensions`` is no whole number.
+        ValueError: If one of them is not above 0, there is no capability, or a feature does not
+            exist.
     """
 
     id: str
@@ -121,6 +123,8 @@ class Model:
         object.__setattr__(self, "capabilities", _as_names(self.capabilities, self.id))
         object.__setattr__(self, "provider", self.provider or prefix)
         object.__setattr__(self, "name", self.name or rest or prefix)
+        for name in ("context_window", "dimensions"):
+            _check_count(self.id, name, getattr(self, name))
         if self.features is not None:
             object.__setattr__(self, "features", features_of(self.features))
 
@@ -157,6 +161,15 @@ class Model:
         if request.model is not None and request.model not in (self.id, self.name):
             return f"is not {request.model!r}"
         return None
+
+
+def _check_count(model_id: str, name: str, count: object) -> None:
+    if count is None:
+        return
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"model {model_id!r}: {name} {count!r} must be a whole number")
+    if count <= 0:
+        raise ValueError(f"model {model_id!r}: {name} {count!r} must be above 0")
 
 
 def _as_names(capabilities: Collection[str], model_id: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
+from langchain_capability_router.endings import is_last
 from langchain_capability_router.errors import UnsupportedByModelError
 from langchain_capability_router.histories import acceptable, maker_of
 from langchain_capability_router.loops import (
@@ -32,10 +33,7 @@ __all__ = ["OWN_NAME", "ChatBackend", "LangChainBackend", "Prompt", "whole"]
 OWN_NAME = "capability_router"
 """What a chat model that is a pool calls its provider."""
 
-# Names under which chat models say why an answer ended.
-_FINISH_KEYS = frozenset({"finish_reason", "stop_reason", "done_reason", "stopReason", "status"})
-
-# Providers whose chat models, by ``response_metadata["model_provider"]``, always say it.
+# Providers whose chat models, by ``response_metadata["model_provider"]``, always say why it ended.
 _ALWAYS_FINISH = frozenset(
     {
         "anthropic",
@@ -276,13 +274,9 @@ class _Ending:
     def take(self, chunk: ChatGenerationChunk) -> None:
         if self.expected and self.told:
             return
-        metadata = {**(chunk.generation_info or {}), **chunk.message.response_metadata}
-        self.expected = self.expected or metadata.get("model_provider") in _ALWAYS_FINISH
-        self.told = (
-            self.told
-            or getattr(chunk.message, "chunk_position", None) == "last"
-            or any(metadata.get(key) for key in _FINISH_KEYS & metadata.keys())
-        )
+        provider = chunk.message.response_metadata.get("model_provider")
+        self.expected = self.expected or provider in _ALWAYS_FINISH
+        self.told = self.told or is_last(chunk)
 
 
 def whole(result: ChatResult) -> ChatGenerationChunk:

@@ -9,6 +9,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.outcome import Failure, Usage
+from langchain_capability_router.endings import ended_with_an_error, is_last
 from langchain_capability_router.errors import failure_of
 
 __all__ = ["AnswerJudge", "ChunkWatch"]
@@ -32,9 +33,9 @@ class AnswerJudge:
         """Return the tokens of an answer.
 
         Raises:
-            IncompleteAnswerError: If it holds no message.
+            IncompleteAnswerError: If it holds no message, or ended with an error.
         """
-        if not answer.generations:
+        if not answer.generations or ended_with_an_error(answer.generations[0]):
             raise IncompleteAnswerError
         return _usage(answer.generations[0].message)
 
@@ -46,6 +47,7 @@ class ChunkWatch:
         usage: The tokens counted so far; some providers tell input and output apart.
         committed: True once a chunk has brought text, a tool call or reasoning.
         complete: True once anything came: a backend raises where an answer breaks off.
+        finished: True once a chunk has said why the answer ends.
 
     Args:
         provider_tools: Whether the request has tools that a provider runs itself.
@@ -57,6 +59,7 @@ class ChunkWatch:
         self.usage = Usage()
         self.committed = False
         self.complete = False
+        self.finished = False
 
     @property
     def text(self) -> str:
@@ -64,9 +67,16 @@ class ChunkWatch:
         return "".join(self._texts)
 
     def take(self, chunk: ChatGenerationChunk) -> None:
-        """Note one chunk."""
+        """Note one chunk.
+
+        Raises:
+            IncompleteAnswerError: If it ends the answer with an error.
+        """
+        if ended_with_an_error(chunk):
+            raise IncompleteAnswerError
         message = chunk.message
         self.complete = True
+        self.finished = self.finished or is_last(chunk)
         content = message.content
         self._texts.append(content if isinstance(content, str) else str(message.text))
         self.committed = self.committed or _shows_something(message)

@@ -19,8 +19,9 @@ from langchain_capability_router.litellm_messages import (
     openai_tool_choice,
     result_of,
 )
-from litellm_capability_router.answers import check_finish, closed
+from litellm_capability_router.answers import check_answer, check_finish, closed
 from litellm_capability_router.deployments import completion_params, for_tools
+from litellm_capability_router.gemini import with_end_noted
 from litellm_capability_router.host import aload_litellm, load_litellm
 
 __all__ = ["LiteLLMBackend"]
@@ -33,8 +34,7 @@ class _Stream(Protocol):
         received_finish_reason: Why the provider says the answer ended. LiteLLM itself ends every
             stream with a chunk that says ``stop``, also one that was cut.
         intermittent_finish_reason: The reason that the last chunk bore. LiteLLM writes ``stop`` on
-            every chunk of Gemini, and receives none there: a Gemini stream is only known to be cut
-            where the connection says so.
+            every chunk of Gemini, and receives none there.
     """
 
     received_finish_reason: str | None
@@ -65,14 +65,14 @@ class LiteLLMBackend:
 
     def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
         """Return a complete answer, waiting at most ``timeout_s`` seconds for each byte of it."""
-        return result_of(load_litellm().completion(**self._request(prompt, timeout_s)))
+        return _result(load_litellm().completion(**self._request(prompt, timeout_s)))
 
     async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
         """Return a complete answer within ``timeout_s`` seconds."""
         litellm = await aload_litellm()
         async with asyncio.timeout(timeout_s):
             answer = await litellm.acompletion(**self._request(prompt, timeout_s))
-        return result_of(answer)
+        return _result(answer)
 
     def stream(
         self, prompt: Prompt, timeout_s: float
@@ -82,7 +82,7 @@ class LiteLLMBackend:
             yield whole(self.generate(prompt, timeout_s))
             return
         request = self._request(prompt, timeout_s) | _STREAMED
-        with closed(load_litellm().completion(**request)) as stream:
+        with closed(with_end_noted(load_litellm().completion(**request))) as stream:
             for chunk in stream:
                 yield _checked(stream, chunk_of(chunk))
             check_finish(stream)
@@ -97,7 +97,7 @@ class LiteLLMBackend:
         request = self._request(prompt, timeout_s) | _STREAMED
         litellm = await aload_litellm()
         async with asyncio.timeout(timeout_s):
-            stream: _Stream = await litellm.acompletion(**request)
+            stream: _Stream = with_end_noted(await litellm.acompletion(**request))
         async with aclosing(stream):
             async for chunk in each_within(timeout_s, aiter(stream)):
                 yield _checked(stream, chunk_of(chunk))
@@ -117,6 +117,9 @@ class LiteLLMBackend:
             ),
             "timeout": timeout_s,
             "num_retries": 0,
+            # LiteLLM leaves the retries to whoever routes, and takes that to be who names a group;
+            # else the number that it has for the whole process takes the place of that 0.
+            "metadata": {**(prompt.options.get("metadata") or {}), "model_group": self._model.id},
         }
         if prompt.stop:
             request["stop"] = prompt.stop
@@ -126,6 +129,12 @@ class LiteLLMBackend:
             # The schema beside it is for chat models that have no JSON mode but by one.
             request["response_format"] = {"type": "json_object"}
         return request
+
+
+def _result(answer: Any) -> ChatResult:
+    """Read an answer, unless it is none: in the messages of LangChain that would not be seen."""
+    check_answer(answer)
+    return result_of(answer)
 
 
 def _is_json_mode(response_format: object) -> bool:

@@ -9,17 +9,22 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from json import JSONDecodeError
+from math import inf
 from traceback import walk_tb
 from typing import Any
 
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.outcome import Failure, FailureKind, Usage
 from capability_router.failures import causes, failure_of, response_headers
+from capability_router.usages import usage_of
+from litellm_capability_router.gemini import was_cut
 
 __all__ = [
     "LiteLLMJudge",
     "LiteLLMWatch",
     "aclosed",
+    "as_cost",
+    "check_answer",
     "check_finish",
     "closed",
     "failure_of_litellm",
@@ -38,6 +43,11 @@ _NO_JSON = "is not JSON serializable"
 # What LiteLLM says, and the statuses it makes up, of a page where an answer should be.
 _UNREAD = ("Empty or invalid response", "Unexpected string response")
 _MADE_UP = frozenset({422, 500})
+
+# Raised before any request was sent: by LiteLLM, and here.
+_UNSENT = frozenset({"UnsupportedParamsError", "NoDeploymentError"})
+
+_STUMBLES = (AttributeError, LookupError, TypeError)
 
 # What LiteLLM makes of both a lost connection and an error within a stream.
 _LOST = frozenset({FailureKind.SERVER_ERROR, FailureKind.CONNECTION})
@@ -58,8 +68,8 @@ def failure_of_litellm(error: BaseException) -> Failure:
     """
     root = _root(error)
     failure = failure_of(root, _headers_of)
-    if type(root).__name__ == "UnsupportedParamsError":
-        # It says 400, but was raised before any request was sent: the next model may do.
+    if type(root).__name__ in _UNSENT:
+        # LiteLLM's says 400, but nothing was sent: the next model may do.
         return replace(failure, kind=FailureKind.UNSUPPORTED)
     if _headers_of(root) is not None:
         kind = _kind_with_response(root, failure)
@@ -85,6 +95,8 @@ def _kind_without_response(error: BaseException, failure: Failure) -> FailureKin
         return FailureKind.SERVER_ERROR
     if any(words in str(error) for words in _UNREAD):
         return FailureKind.PROTOCOL
+    if _broke_over_the_request(error):
+        return FailureKind.UNSUPPORTED
     if failure.kind in _LOST and failure.status in (None, 500):
         return FailureKind.SERVER_ERROR if _was_told(error) else FailureKind.CONNECTION
     return None
@@ -94,6 +106,12 @@ def _could_not_be_raised(error: BaseException) -> bool:
     """Whether LiteLLM broke while making its exception: it takes a code in words for a status."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     return bool(frames) and frames[-1].f_globals.get("__name__") == "litellm.exceptions"
+
+
+def _broke_over_the_request(error: BaseException) -> bool:
+    """Whether LiteLLM stumbled while it wrote the request down; for another vendor it may not."""
+    *_, bottom = causes(error)
+    return isinstance(bottom, _STUMBLES) and not isinstance(bottom, OSError)
 
 
 def _was_told(error: BaseException) -> bool:
@@ -119,16 +137,13 @@ class LiteLLMJudge:
         return failure_of_litellm(error)
 
     def usage(self, answer: object) -> Usage:
-        """Return the tokens of an answer.
+        """Return the tokens of an answer, and what it cost where LiteLLM knows it.
 
         Raises:
-            IncompleteAnswerError: If a chat completion has no finish reason, or an error in its
-                place.
+            IncompleteAnswerError: If it is none, as in ``check_answer``.
         """
-        choices = getattr(answer, "choices", None)
-        if choices and (_has_error(choices[0]) or _is_unfinished(choices[0])):
-            raise IncompleteAnswerError
-        return _usage(answer)
+        check_answer(answer)
+        return replace(usage_of(answer), cost_usd=_cost_usd(answer))
 
 
 class LiteLLMWatch:
@@ -139,12 +154,13 @@ class LiteLLMWatch:
         self.usage = Usage()
         self.committed = False
         self.complete = False
+        self.finished = False
 
     def take(self, chunk: Any) -> None:
         """Note one chunk, or one event of another endpoint."""
         choices = getattr(chunk, "choices", None)
         if getattr(chunk, "usage", None):
-            self.usage = _usage(chunk)
+            self.usage = usage_of(chunk)
         if choices is None:
             self._take_event(chunk)
             return
@@ -152,7 +168,8 @@ class LiteLLMWatch:
             text = _text(choice)
             self.text += text
             self.committed = self.committed or bool(text) or _has_more_than_text(choice)
-            self.complete = self.complete or choice.finish_reason is not None
+            if choice.finish_reason is not None:
+                self.complete = self.finished = True
 
     def failure(self, error: Exception) -> Failure:
         """Name what an exception means."""
@@ -167,10 +184,29 @@ class LiteLLMWatch:
         self.committed = self.committed or kind.endswith(".delta")
         if kind.endswith("output_text.delta"):
             self.text += str(event.delta)
-        self.complete = self.complete or kind in _LAST_EVENTS
+        if kind in _LAST_EVENTS:
+            self.complete = self.finished = True
         answered = getattr(event, "response", None)
         if getattr(answered, "usage", None):
-            self.usage = _usage(answered)
+            self.usage = usage_of(answered)
+
+
+def check_answer(answer: object) -> None:
+    """Refuse a chat completion that is none.
+
+    Raises:
+        IncompleteAnswerError: If it has no finish reason, or an error in its place.
+    """
+    choices = getattr(answer, "choices", None)
+    if choices and (_has_error(choices[0]) or _is_unfinished(choices[0])):
+        raise IncompleteAnswerError
+
+
+def as_cost(value: object) -> float | None:
+    """Return US dollars that LiteLLM states, >= 0; None for what is no sum of money."""
+    if isinstance(value, int | float) and 0 <= value < inf:
+        return float(value)
+    return None
 
 
 def check_finish(stream: Any) -> None:
@@ -190,7 +226,7 @@ def check_finish(stream: Any) -> None:
         return
     noted = (getattr(stream, f"{how}_finish_reason", None) for how in ("received", "intermittent"))
     kept: list[Any] = getattr(stream, "chunks", None) or []
-    if not any(noted) and not any(map(finishes, reversed(kept))):
+    if was_cut(stream) or (not any(noted) and not any(map(finishes, reversed(kept)))):
         raise IncompleteAnswerError
 
 
@@ -254,7 +290,7 @@ def _has_error(choice: Any) -> bool:
 
 def tells_usage_only(chunk: Any) -> bool:
     """Return whether a chunk is there for nothing but the usage."""
-    if not _usage(chunk).total_tokens or finishes(chunk):
+    if not usage_of(chunk).total_tokens or finishes(chunk):
         return False
     choices = getattr(chunk, "choices", None) or ()
     return not any(_text(choice) or _has_more_than_text(choice) for choice in choices)
@@ -274,17 +310,10 @@ def _has_more_than_text(choice: Any) -> bool:
     )
 
 
-def _usage(answer: object) -> Usage:
-    usage = getattr(answer, "usage", None)
-    return Usage(
-        input_tokens=_count(usage, "prompt_tokens", "input_tokens"),
-        output_tokens=_count(usage, "completion_tokens", "output_tokens"),
-    )
-
-
-def _count(usage: object, *names: str) -> int:
-    found = (getattr(usage, name, None) for name in names)
-    return next((count for count in found if isinstance(count, int)), 0)
+def _cost_usd(answer: object) -> float | None:
+    """Return what LiteLLM has worked out that an answer cost; None where it knows no price."""
+    hidden: Any = getattr(answer, "_hidden_params", None) or {}
+    return as_cost(hidden.get("response_cost"))
 
 
 def _headers_of(error: BaseException) -> Mapping[str, str] | None:

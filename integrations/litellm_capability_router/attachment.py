@@ -24,9 +24,9 @@ from capability_router import (
     UnknownCapabilityError,
 )
 from litellm_capability_router.calls import CapabilityCalls
-from litellm_capability_router.declarations import declared_models
 from litellm_capability_router.deployments import ProviderReach
 from litellm_capability_router.endpoints import ENDPOINTS, Endpoint
+from litellm_capability_router.following import Following
 from litellm_capability_router.listing import Deployed, Listing
 
 __all__ = ["Attachment", "attach"]
@@ -51,20 +51,24 @@ def attach(litellm_router: LiteLLMRouter, capability_router: CapabilityRouter) -
 
     A deployment and a model are the same if ``model_info["id"]`` is the model's id. A deployment
     that declares ``model_info["capabilities"]`` is registered as a model, also when it is added
-    later; a model without a deployment is called with its provider's credentials.
+    later. A model that was registered by hand and has no deployment is called with its provider's
+    credentials; one that was declared is called as its deployment says, by others who share the
+    capability router too, and by nobody once the deployment has gone.
 
     Args:
         litellm_router: The Router to change.
         capability_router: The models and pools.
 
     Returns:
-        The attachment; its ``detach`` puts everything back.
+        The attachment; its ``detach`` puts everything back. Until then the capability router
+        keeps the LiteLLM Router, whose deployments its models are.
 
     Raises:
         TypeError: If either is not what it should be, for instance because they are swapped.
         ValueError: If the Router has been attached already, or a deployment declares a capability
             that is no leaf.
-        KeyError: If a deployment declares a capability that the tree does not have.
+        KeyError: If a deployment declares a capability that the tree does not have. In any of
+            these cases nothing is changed or registered.
     """
     _check_kinds(litellm_router, capability_router)
     return Attachment(litellm_router, capability_router)
@@ -87,7 +91,8 @@ class Attachment:
         router: The models and pools.
         catalogue: Where is looked up what deployments do not declare; None for nowhere.
         after: The attachment to the Router that this one takes the place of; it is detached, and
-            the models of deployments that are here as well keep their state.
+            the models of deployments that are here as well keep their state. A mistake in a
+            deployment is logged then, and not raised: the others are in use already.
     """
 
     def __init__(
@@ -99,14 +104,19 @@ class Attachment:
     ) -> None:
         self._host: Any = host
         self._router = router
-        self._catalogue = catalogue
         self._listing = Listing(host)
         self._calls = CapabilityCalls(router, _HostReach(self._listing, router))
-        self._declared: dict[str, Model] = {} if after is None else after._let_go()
         self._foreign: frozenset[str] = frozenset()
         self._mark: object = None
+        self._logged: dict[str, str] = {}
         self._guard = RLock()
-        self.refresh()
+        self._following = after._let_go() if after is not None else None
+        if self._following is None:
+            self._following = Following(router, self._listing, catalogue)
+            self._begin(self._following)
+        else:
+            self._following.move(self._listing)
+            self._follow()
         self._before = {each.name: vars(host).get(each.name, _ABSENT) for each in ENDPOINTS}
         for endpoint in ENDPOINTS:
             routed = self._arouted if endpoint.is_async else self._routed
@@ -128,7 +138,29 @@ class Attachment:
         return self._capability(name) is not None
 
     def detach(self) -> None:
-        """Put the LiteLLM Router back as it was; registered models stay registered."""
+        """Put the LiteLLM Router back as it was, and unregister what its deployments declared.
+
+        Models that were registered by hand stay.
+        """
+        following = self._let_go()
+        if following is not None:
+            following.drop_all()
+
+    def _begin(self, following: Following) -> None:
+        try:
+            self.refresh()
+        except (KeyError, ValueError):
+            following.drop_all()
+            raise
+
+    def _let_go(self) -> Following | None:
+        """Put the Router back and follow it no more; None if that has been done already."""
+        with self._guard:
+            self._put_back()
+            following, self._following = self._following, None
+        return following
+
+    def _put_back(self) -> None:
         while self._before:
             name, before = self._before.popitem()
             if before is _ABSENT:
@@ -136,48 +168,45 @@ class Attachment:
             else:
                 setattr(self._host, name, before)
 
-    def _let_go(self) -> dict[str, Model]:
-        self.detach()
-        declared, self._declared = self._declared, {}
-        return declared
-
     def refresh(self) -> None:
         """Register what deployments declare now, and drop what none declares any more.
 
         Calls do so by themselves where deployments have come or gone; it is only needed after one
-        has been replaced in place.
+        has been replaced in place. After ``detach`` it does nothing.
 
         Raises:
-            ValueError: If a deployment declares a capability that is no leaf; nothing of it is
-                registered.
+            ValueError: If what a deployment declares cannot be, such as a capability that is no
+                leaf. That one is left out, and the others are registered all the same.
             KeyError: If the tree does not have one; as above.
         """
         with self._guard:
-            self._mark = self._listing.mark
-            self._refresh()
+            for mistake in self._refresh().values():
+                raise mistake
 
-    def _refresh(self) -> None:
-        deployments = self._listing.deployments()
-        stated = {each.id: each for each in declared_models(deployments, self._catalogue)}
-        for gone in [id_ for id_, model in self._declared.items() if stated.get(id_) != model]:
-            self._router.unregister(gone)
-            del self._declared[gone]
-        known = {model.id for model in self._router.models}
-        for model in stated.values():
-            if model.id not in known:
-                self._router.register(model)
-                self._declared[model.id] = model
-        self._foreign = self._foreign_names(deployments)
+    def _refresh(self) -> dict[str, Exception]:
+        if self._following is None:
+            return {}
+        # Taken before: what changes in the meantime is seen the next time.
+        self._mark = self._present_mark
+        mistakes = self._following.follow()
+        self._foreign = self._foreign_names(self._listing.deployments())
+        return mistakes
+
+    @property
+    def _present_mark(self) -> object:
+        # Others who share the router drop models of deployments that may be here as well.
+        return self._listing.mark, self._router.revision
 
     def _follow(self) -> None:
-        """Refresh where the host has changed; a mistake in it is no fault of the call at hand."""
+        """Refresh where anything has changed; a mistake in it is no fault of the call at hand."""
         with self._guard:
-            if self._listing.mark == self._mark:
+            if self._present_mark == self._mark:
                 return
-            try:
-                self.refresh()
-            except (KeyError, ValueError) as error:
-                _log.error("a deployment of LiteLLM is left out, and all after it: %s", error)
+            mistakes = {id_: str(error) for id_, error in self._refresh().items()}
+            for id_, told in mistakes.items():
+                if self._logged.get(id_) != told:
+                    _log.error("deployment %r of LiteLLM is left out: %s", id_, told)
+            self._logged = mistakes
 
     def _foreign_names(self, deployments: Sequence[Deployed]) -> frozenset[str]:
         """Return the names of the groups that hold none of the capability router's models."""
@@ -208,7 +237,7 @@ class Attachment:
 
     def _capability(self, name: object) -> str | None:
         """Return a model name that is a capability here; None for one that is LiteLLM's."""
-        if self._listing.mark != self._mark:
+        if self._present_mark != self._mark:
             self._follow()
         if not isinstance(name, str) or name in self._foreign:
             return None
@@ -230,7 +259,7 @@ class Attachment:
 
 
 class _HostReach:
-    """Reaches a model by the host's deployment of the same id, or else by its provider."""
+    """Reaches a model by the host's deployment of the same id, or else as it was declared."""
 
     def __init__(self, listing: Listing, router: CapabilityRouter) -> None:
         self._listing = listing
@@ -238,7 +267,11 @@ class _HostReach:
         self.defaults = {k: v for k, v in listing.defaults.items() if v is not None}
 
     def deployed(self, model: Model) -> Deployed:
-        """Return the deployment of a model."""
+        """Return the deployment of a model.
+
+        Raises:
+            NoDeploymentError: If the model was declared by a deployment that has gone.
+        """
         return self._listing.deployment(model.id) or self._own.deployed(model)
 
     @property

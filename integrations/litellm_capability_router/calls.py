@@ -13,21 +13,26 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import litellm
+from litellm.exceptions import BadRequestError
+from litellm.types.router import RetryPolicy
 
-from capability_router import CapabilityRouter, Model, Try, drivers
+from capability_router import CapabilityRouter, CompletionRequest, Model, Try, drivers
+from capability_router.drivers import Watch
 from capability_router.engine.call import Call
+from capability_router.engine.errors import nearest
 from capability_router.waiting import each_within
 from litellm_capability_router.answers import (
-    LiteLLMJudge,
     aclosed,
     check_finish,
     closed,
     finishes,
     source_of,
 )
+from litellm_capability_router.costs import PriceList, PricingJudge, priced
 from litellm_capability_router.deployments import NO_RETRIES, for_tools, may_ask_for_usage
 from litellm_capability_router.endpoints import Endpoint
 from litellm_capability_router.errors import as_litellm_errors
+from litellm_capability_router.gemini import with_end_noted
 from litellm_capability_router.listing import Deployed
 from litellm_capability_router.requests import Arguments, request_of, to_pass_on
 from litellm_capability_router.streams import AsyncCapabilityStream, CapabilityStream
@@ -83,7 +88,7 @@ class CapabilityCalls:
             def attempt(step: Try) -> Any:
                 return endpoint.call(**prepare(step))
 
-            answer = drivers.call(plan, attempt, LiteLLMJudge(), self._router.clock)
+            answer = drivers.call(plan, attempt, self._judge(plan), self._router.clock)
             return _signed(answer, plan)
 
     async def acall(self, endpoint: Endpoint, capability: str, arguments: Arguments) -> Any:
@@ -98,21 +103,21 @@ class CapabilityCalls:
                 async with asyncio.timeout(step.timeout_s):
                     return await endpoint.call(**prepare(step))
 
-            answer = await drivers.acall(plan, attempt, LiteLLMJudge(), self._router.clock)
+            answer = await drivers.acall(plan, attempt, self._judge(plan), self._router.clock)
             return _signed(answer, plan)
 
     def _stream(self, endpoint: Endpoint, plan: Call, prepare: _Prepare, tells_usage: bool) -> Any:
         opened: list[Any] = []
 
         def attempt(step: Try) -> Generator[Any, None, None]:
-            opened.append(endpoint.call(**prepare(step)))
+            opened.append(with_end_noted(endpoint.call(**prepare(step))))
             with closed(opened[-1]) as chunks:
                 for chunk in chunks:
                     if finishes(chunk):
                         check_finish(source_of(chunks))
                     yield chunk
 
-        chunks = drivers.stream(plan, attempt, endpoint.watch, self._router.clock)
+        chunks = drivers.stream(plan, attempt, self._watch(endpoint, plan), self._router.clock)
         return _signed(CapabilityStream.primed(chunks, opened, tells_usage), plan)
 
     async def _astream(
@@ -122,20 +127,29 @@ class CapabilityCalls:
 
         async def attempt(step: Try) -> AsyncGenerator[Any, None]:
             async with asyncio.timeout(step.timeout_s):
-                opened.append(await endpoint.call(**prepare(step)))
+                opened.append(with_end_noted(await endpoint.call(**prepare(step))))
             async with aclosed(opened[-1]) as chunks:
                 async for chunk in each_within(step.timeout_s, aiter(chunks)):
                     if finishes(chunk):
                         check_finish(source_of(chunks))
                     yield chunk
 
-        chunks = drivers.astream(plan, attempt, endpoint.watch, self._router.clock)
+        chunks = drivers.astream(plan, attempt, self._watch(endpoint, plan), self._router.clock)
         return _signed(await AsyncCapabilityStream.primed(chunks, opened, tells_usage), plan)
+
+    def _judge(self, plan: Call) -> PricingJudge:
+        return PricingJudge(PriceList(plan, self._reach.deployed))
+
+    def _watch(self, endpoint: Endpoint, plan: Call) -> Callable[[], Watch[Any]]:
+        prices = PriceList(plan, self._reach.deployed)
+        return lambda: priced(endpoint.watch(), prices)
 
     def _begin(
         self, endpoint: Endpoint, capability: str, arguments: Arguments
     ) -> tuple[Call, _Prepare]:
-        plan = self._router.plan(request_of(capability, arguments))
+        request = request_of(capability, arguments)
+        self._check(endpoint, request)
+        plan = self._router.plan(request)
         asked = to_pass_on(arguments)
         # What LiteLLM logs of all attempts is found under one name.
         asked.setdefault("litellm_trace_id", str(uuid4()))
@@ -144,6 +158,18 @@ class CapabilityCalls:
             return self._prepared(endpoint, plan, step, asked)
 
         return plan, prepare
+
+    def _check(self, endpoint: Endpoint, request: CompletionRequest) -> None:
+        """Refuse what no model could answer, before any model is blamed for it."""
+        name, only = request.capability, request.model
+        if not endpoint.can_ask(self._router.tree.resolve(name).path):
+            message = f"{name!r} cannot be asked for by {endpoint.name}(): its models are no such"
+            raise BadRequestError(message, model=name, llm_provider="capability")
+        models = self._router.models
+        if only is not None and not any(only in (model.id, model.name) for model in models):
+            told = nearest(only, [model.id for model in models])
+            message = f"there is no model {only!r}; nearest: {', '.join(told) or 'none'}"
+            raise BadRequestError(message, model=name, llm_provider="capability")
 
     def _prepared(self, endpoint: Endpoint, plan: Call, step: Try, asked: Arguments) -> Arguments:
         """Return the arguments of one attempt: this deployment, once, within its time."""
@@ -159,6 +185,9 @@ class CapabilityCalls:
             "model_info": facts["model_info"],
             "timeout": self._timeout(step, params, asked),
             "num_retries": 0,
+            # Without a policy the number that LiteLLM has for the whole process takes the place
+            # of that 0; one that names no error repeats nothing.
+            "retry_policy": RetryPolicy(),
             "max_retries": NO_RETRIES,
             # The pools say who rests; what LiteLLM's own Router thinks of it stays as it is.
             "cooldown_time": 0.0,

@@ -5,13 +5,14 @@ Knows the keys of a ``model_list`` and the catalogue; not the Router that holds 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import count
 from typing import Any
 
 from capability_router import Catalogue, CatalogueEntry, Limit, Model, Price, Unit
 from litellm_capability_router.listing import Deployed
 
-__all__ = ["declared_models"]
+__all__ = ["ProviderNames", "declared_model", "declared_models"]
 
 _ACCOUNT = (
     "api_base",
@@ -33,11 +34,72 @@ _ACCOUNT = (
 )
 """Parameters that say where a deployment is and who pays for it."""
 
+_Account = tuple[str, ...]
+"""The vendor, and then the parameters above."""
+
+
+class ProviderNames:
+    """The providers that deployments belong to; each keeps its name while it has a deployment.
+
+    A provider is what fails together: deployments of one vendor that share an address and a key.
+    The first of a vendor is named like it, for instance ``openai``, the next ``openai-2``; a name
+    is free again when the last deployment of its provider has gone.
+
+    Args:
+        catalogue: Tells the vendor where deployments do not; None if there is none.
+    """
+
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        self._catalogue = catalogue
+        self._names: dict[_Account, str] = {}
+
+    def follow(self, deployments: Collection[Deployed]) -> None:
+        """Name the providers of all deployments that there are now, in their order."""
+        accounts = dict.fromkeys(self._account(deployment) for deployment in deployments)
+        # The names of those that have gone are free for those that have come in their place.
+        self._names = {known: name for known, name in self._names.items() if known in accounts}
+        for account in accounts:
+            if account not in self._names:
+                self._names[account] = self._free_name(account[0])
+
+    def name(self, deployment: Deployed) -> str:
+        """Return the provider of one of the deployments that are followed."""
+        return self._names[self._account(deployment)]
+
+    def _account(self, deployment: Deployed) -> _Account:
+        params = deployment["litellm_params"]
+        vendor = _vendor(params, _entry(deployment, self._catalogue))
+        return (vendor, *(str(params.get(name)) for name in _ACCOUNT))
+
+    def _free_name(self, vendor: str) -> str:
+        taken = set(self._names.values())
+        if vendor not in taken:
+            return vendor
+        return next(name for n in count(2) if (name := f"{vendor}-{n}") not in taken)
+
 
 def declared_models(
     deployments: Iterable[Deployed], catalogue: Catalogue | None = None
 ) -> list[Model]:
-    """Return the models that deployments are, in their order.
+    """Return the models that deployments are, in their order, each as ``declared_model`` has it.
+
+    Args:
+        deployments: As they stand in a ``model_list``.
+        catalogue: Where what they do not state is looked up; None for nowhere.
+
+    Raises:
+        ValueError: If a deployment states what cannot be, such as an unknown feature; it is named.
+    """
+    listed, names = list(deployments), ProviderNames(catalogue)
+    names.follow(listed)
+    models = (declared_model(deployment, names, catalogue) for deployment in listed)
+    return [model for model in models if model is not None]
+
+
+def declared_model(
+    deployment: Deployed, names: ProviderNames, catalogue: Catalogue | None = None
+) -> Model | None:
+    """Return the model that a deployment is; None if it serves no capability.
 
     A model's id is its deployment's. ``model_info`` may state ``capabilities``, ``features``,
     ``context_window`` or LiteLLM's ``max_input_tokens``, ``vector_space``, ``dimensions`` and
@@ -46,36 +108,25 @@ def declared_models(
     of capabilities keeps a deployment out, and so do LiteLLM's ``blocked`` and ``team_id``: what
     belongs to one team must not serve another.
 
-    A provider is what fails together: deployments of one vendor that share an address and a key.
-    The first of a vendor is named like it, for instance ``openai``, the next ``openai-2``; what
-    ``model_info`` states under ``provider`` is taken instead.
-
     Args:
-        deployments: As they stand in a ``model_list``.
-        catalogue: Where what they do not state is looked up, by ``base_model`` or else by the
+        deployment: As it stands in a ``model_list``.
+        names: The provider of a deployment that states none under ``provider``.
+        catalogue: Where what it does not state is looked up, by ``base_model`` or else by the
             model that LiteLLM calls; None for nowhere. A deployment that states its capabilities
             does not get features and last day from there.
 
     Raises:
-        ValueError: If a deployment states what cannot be, such as an unknown feature; it is named.
+        ValueError: If it states what cannot be, such as an unknown feature; its id is named.
     """
-    accounts: dict[str, list[dict[str, Any]]] = {}
-    models: list[Model] = []
-    for deployment in deployments:
-        entry = None if catalogue is None else _entry(deployment, catalogue)
-        params = deployment["litellm_params"]
-        vendor = _vendor(params, entry)
-        account = {name: params[name] for name in _ACCOUNT if params.get(name) is not None}
-        known = accounts.setdefault(vendor, [])
-        if account not in known:
-            known.append(account)
-        number = known.index(account) + 1
-        model = _model(deployment, entry, vendor if number == 1 else f"{vendor}-{number}")
-        models += [] if model is None else [model]
-    return models
+    try:
+        return _model(deployment, _entry(deployment, catalogue), names.name(deployment))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"deployment {deployment['model_info']['id']!r}: {error}") from error
 
 
-def _entry(deployment: Deployed, catalogue: Catalogue) -> CatalogueEntry | None:
+def _entry(deployment: Deployed, catalogue: Catalogue | None) -> CatalogueEntry | None:
+    if catalogue is None:
+        return None
     info, params = deployment["model_info"], deployment["litellm_params"]
     name = str(info.get("base_model") or params.get("base_model") or params["model"])
     vendor = params.get("custom_llm_provider")
@@ -102,10 +153,7 @@ def _model(deployment: Deployed, entry: CatalogueEntry | None, provider: str) ->
     fields: dict[str, Any] = {"provider": provider, **known, **stated}
     if not fields.get("capabilities") or info.get("blocked") or info.get("team_id"):
         return None
-    try:
-        return Model(id=str(info["id"]), name=str(params["model"]), **fields)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"deployment {info['id']!r}: {error}") from error
+    return Model(id=str(info["id"]), name=str(params["model"]), **fields)
 
 
 def _known(entry: CatalogueEntry) -> dict[str, Any]:

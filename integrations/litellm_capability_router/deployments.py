@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
-import litellm
-
-from capability_router import CapabilityRouter, Model, Provider
+from capability_router import CapabilityRouter, CapabilityRouterError, Model, Provider
+from litellm_capability_router.listing import Deployed, Listing
 
 __all__ = [
     "NO_RETRIES",
+    "DeployedModel",
+    "NoDeploymentError",
+    "Place",
     "ProviderReach",
     "capability_model_list",
     "completion_params",
@@ -34,6 +38,66 @@ _NO_KEY = "none"
 
 NO_RETRIES = _Zero()
 """Keeps the client library from repeating an attempt behind the router's back."""
+
+
+class NoDeploymentError(CapabilityRouterError, LookupError):
+    """The deployment that declared a model has gone, and nothing else says how to reach it.
+
+    Args:
+        model_id: Id of the model, and of its deployment.
+    """
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(model_id)
+        self.model_id = model_id
+
+    def __str__(self) -> str:
+        return (
+            f"the deployment of model {self.model_id!r} has left its LiteLLM Router: add it there"
+            " again, or unregister the model"
+        )
+
+
+@dataclass(slots=True)
+class Place:
+    """The LiteLLM Router where models are deployed; another one may take its place.
+
+    Attributes:
+        listing: What that Router lists.
+    """
+
+    listing: Listing
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedModel(Model):
+    """A model that a deployment of a LiteLLM Router declares, and that is reached as it says.
+
+    Its name and provider are the deployment's, and say nothing of an address: called by them, it
+    would be looked for at its vendor, with whatever key the environment has.
+
+    Attributes:
+        place: Where the deployment is.
+    """
+
+    place: Place = field(kw_only=True, repr=False, compare=False)
+
+    @classmethod
+    def at(cls, place: Place, model: Model) -> DeployedModel:
+        """Return a model as one that is deployed at a place."""
+        return cls(**{each.name: getattr(model, each.name) for each in fields(model)}, place=place)
+
+    @property
+    def deployment(self) -> Deployed:
+        """The deployment as it stands now.
+
+        Raises:
+            NoDeploymentError: If it has gone.
+        """
+        found = self.place.listing.deployment(self.id)
+        if found is None:
+            raise NoDeploymentError(self.id)
+        return found
 
 
 def capability_model_list(router: CapabilityRouter) -> list[dict[str, Any]]:
@@ -57,7 +121,7 @@ def deployment_of(router: CapabilityRouter, model: Model) -> dict[str, Any]:
 
 
 class ProviderReach:
-    """Reaches models by what their providers declare.
+    """Reaches models by what their providers declare, and deployed ones by their deployments.
 
     Args:
         router: Where the models and their providers are registered.
@@ -70,8 +134,14 @@ class ProviderReach:
         self._router = router
         self._made: dict[str, tuple[Model, Provider, dict[str, Any]]] = {}
 
-    def deployed(self, model: Model) -> dict[str, Any]:
-        """Return the deployment for a model; the same one as long as nothing about it changes."""
+    def deployed(self, model: Model) -> Deployed:
+        """Return the deployment for a model; the same one as long as nothing about it changes.
+
+        Raises:
+            NoDeploymentError: If the model was declared by a deployment that has gone.
+        """
+        if isinstance(model, DeployedModel):
+            return model.deployment
         provider = self._router.provider(model.provider)
         made = self._made.get(model.id)
         if made is None or made[0] is not model or made[1] is not provider:
@@ -80,7 +150,13 @@ class ProviderReach:
 
 
 def completion_params(provider: Provider, model: Model) -> dict[str, Any]:
-    """Return the arguments with which LiteLLM reaches a model, without retries of its own."""
+    """Return the arguments with which LiteLLM reaches a model, without retries of its own.
+
+    Raises:
+        NoDeploymentError: If the model was declared by a deployment that has gone.
+    """
+    if isinstance(model, DeployedModel):
+        return {**model.deployment["litellm_params"], "max_retries": NO_RETRIES}
     params: dict[str, Any] = {
         "model": f"{provider.vendor}/{model.name}",
         "max_retries": NO_RETRIES,
@@ -109,8 +185,10 @@ def may_ask_for_usage(params: Mapping[str, Any]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _has_stream_options(vendor: str, name: str) -> bool:
-    supported: Callable[..., list[str] | None] = getattr(litellm, "get_supported_openai_params")  # noqa: B009 - LiteLLM leaves its type open
-    return "stream_options" in (supported(model=name, custom_llm_provider=vendor) or ())
+    # Not at the top: importing LiteLLM takes seconds, and whoever asks this has it.
+    litellm: Any = import_module("litellm")
+    known = litellm.get_supported_openai_params(model=name, custom_llm_provider=vendor)
+    return "stream_options" in (known or ())
 
 
 def for_tools(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import litellm
 
 from capability_router.drivers import Watch
+from capability_router.engine.default_tree import DEFAULT_TREE
 from litellm_capability_router.answers import LiteLLMWatch
 from litellm_capability_router.messages import AnthropicWatch
 
@@ -31,6 +32,7 @@ class Endpoint:
         metadata: Where LiteLLM keeps its own facts: the providers of some endpoints have a
             parameter ``metadata`` of their own.
         watch: Makes the watch over a stream of it.
+        homes: Nodes of the default tree whose models it can ask; empty for all but ``_ALOOF``.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Endpoint:
     function: str = ""
     metadata: str = "metadata"
     watch: Callable[[], Watch[Any]] = LiteLLMWatch
+    homes: tuple[str, ...] = ()
 
     @property
     def has_usage_option(self) -> bool:
@@ -55,6 +58,20 @@ class Endpoint:
         """Whether the call is awaited."""
         return inspect.iscoroutinefunction(self.call)
 
+    def can_ask(self, node: str) -> bool:
+        """Return whether models at a node can be meant to answer here.
+
+        Asking a chat model for vectors would be answered with "not found", and it would rest.
+
+        Args:
+            node: Full path; one outside of the default tree's categories may be asked anything.
+        """
+        if node.partition(".")[0] not in DEFAULT_TREE:
+            return True
+        if not self.homes:
+            return not any(_is_within(node, aloof) for aloof in _ALOOF)
+        return any(_is_within(node, home) or _is_within(home, node) for home in self.homes)
+
     def named(self, args: tuple[Any, ...]) -> dict[str, Any]:
         """Return arguments that were given without a name under their names.
 
@@ -69,11 +86,29 @@ class Endpoint:
         return dict(zip(self.positional, args, strict=False))
 
 
-def _both(name: str, *positional: str, metadata: str = "metadata") -> tuple[Endpoint, Endpoint]:
+_ALOOF = ("representation.embeddings", "retrieval.reranking")
+"""Where no model answers in words."""
+
+_PICTURES = ("generation.image-generation", "transformation.image-editing")
+_VOICES = ("generation.audio-generation",)
+_EARS = ("understanding.audio-understanding",)
+_EYES = ("understanding.vision-understanding", "understanding.document-understanding")
+
+
+def _is_within(node: str, other: str) -> bool:
+    return node == other or node.startswith(f"{other}.")
+
+
+def _both(
+    name: str,
+    *positional: str,
+    metadata: str = "metadata",
+    homes: tuple[str, ...] = (),
+) -> tuple[Endpoint, Endpoint]:
     names = positional or ("model",)
     return (
-        Endpoint(name, names, metadata=metadata),
-        Endpoint(f"a{name}", names, metadata=metadata),
+        Endpoint(name, names, metadata=metadata, homes=homes),
+        Endpoint(f"a{name}", names, metadata=metadata, homes=homes),
     )
 
 
@@ -90,14 +125,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *_both("completion", "model", "messages"),
     *_both("text_completion", "model", "prompt"),
     *_both("responses", metadata="litellm_metadata"),
-    *_both("embedding", "model", "input"),
-    *_both("image_generation", "prompt", "model"),
-    *_both("image_edit", metadata="litellm_metadata"),
-    *_both("speech", "model", "input", "voice"),
-    *_both("transcription", "file", "model"),
-    *_both("rerank", "model"),
-    *_both("moderation"),
-    *_both("ocr", metadata="litellm_metadata"),
+    *_both("embedding", "model", "input", homes=("representation",)),
+    *_both("image_generation", "prompt", "model", homes=_PICTURES),
+    *_both("image_edit", metadata="litellm_metadata", homes=_PICTURES),
+    *_both("speech", "model", "input", "voice", homes=_VOICES),
+    *_both("transcription", "file", "model", homes=_EARS),
+    *_both("rerank", "model", homes=("retrieval",)),
+    *_both("moderation", homes=("evaluation",)),
+    *_both("ocr", metadata="litellm_metadata", homes=_EYES),
     _messages("anthropic_messages"),
     _messages("aanthropic_messages"),
 )

@@ -10,6 +10,7 @@ from litellm.exceptions import APIConnectionError, BadRequestError, ServiceUnava
 
 from capability_router import (
     AllModelsFailedError,
+    FailureKind,
     NoAvailableModelError,
     StreamInterruptedError,
     UnknownCapabilityError,
@@ -61,12 +62,23 @@ def _retry_after(seconds: float | None) -> dict[str, str]:
     return {} if seconds is None else {"retry-after": str(ceil(seconds))}
 
 
+def _is_too_much_to_ask(error: NoAvailableModelError) -> bool:
+    """Whether trying again would not help, because no model has what is asked for."""
+    kinds = {attempt.kind for attempt in error.attempts}
+    return kinds == {FailureKind.UNSUPPORTED} and error.retry_after_s is None
+
+
 @contextmanager
 def as_litellm_errors() -> Generator[None]:
     """Raise this project's errors as LiteLLM's, with the provider's own as their cause."""
     try:
         yield
     except NoAvailableModelError as error:
+        if _is_too_much_to_ask(error):
+            told = f"{error}: {error.__cause__}"
+            raise BadRequestError(
+                told, model=error.capability, llm_provider="capability"
+            ) from error.__cause__
         raise CapabilityUnavailableError(error) from error.__cause__
     except StreamInterruptedError as error:
         raise CapabilityStreamError(error) from error.__cause__

@@ -54,6 +54,7 @@ class AnthropicWatch:
         self.usage = Usage()
         self.committed = False
         self.complete = False
+        self.finished = False
         self._rest = b""
 
     def take(self, chunk: Any) -> None:
@@ -84,7 +85,7 @@ class AnthropicWatch:
             case "content_block_start" | "content_block_delta":
                 self._take_content(event)
             case "message_delta":
-                self.complete = bool(_part(event, "delta").get("stop_reason"))
+                self.complete = self.finished = bool(_part(event, "delta").get("stop_reason"))
                 self._count(event)
             case _:
                 pass

@@ -6,6 +6,7 @@ engine and the same calls as an attached Router's.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
@@ -213,5 +214,17 @@ def _call_it(model: str, caller: FrameType) -> None:
         vars(stream)["_cached_model_name"] = model
 
 
-handler = CapabilityLLM()
-"""For the proxy's ``custom_provider_map``, where a provider is named by its import path."""
+handler: CapabilityLLM
+"""For the proxy's ``custom_provider_map``, where a provider is named by its import path. Made when
+the proxy first asks for it, so that a mistake in the configuration stops the proxy."""
+
+
+def __getattr__(name: str) -> object:
+    if name != "handler":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    proxy = sys.modules.get("litellm_capability_router.proxy")
+    installed = vars(proxy).get("plugin") if proxy else None
+    # Two routers of one process would each have to find out anew who is down.
+    made = CapabilityLLM(installed.router if installed else CapabilityRouter.shared())
+    globals()["handler"] = made
+    return made

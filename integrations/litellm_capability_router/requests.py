@@ -36,7 +36,30 @@ _ROUTINGS = frozenset(
 )
 """For LiteLLM's Router, whose place is taken; its functions would fall back by themselves."""
 
-_WHERE_TO = ("api_base", "api_key", "base_url", "custom_llm_provider", "organization")
+_WHERE_TO = (
+    "api_base",
+    "api_key",
+    "azure_ad_token",
+    "base_url",
+    "client",
+    "custom_llm_provider",
+    "deployment_id",
+    "litellm_credential_name",
+    "mock_response",
+    "organization",
+)
+
+_CREDENTIALS = frozenset(
+    {
+        "api-key",
+        "authorization",
+        "openai-organization",
+        "openai-project",
+        "x-api-key",
+        "x-goog-api-key",
+    }
+)
+"""Headers that would take the place of a deployment's own."""
 
 
 def request_of(capability: str, arguments: Arguments) -> CompletionRequest:
@@ -51,10 +74,7 @@ def request_of(capability: str, arguments: Arguments) -> CompletionRequest:
     Raises:
         litellm.BadRequestError: If the caller says where to send it, or asks for the impossible.
     """
-    astray = next((name for name in _WHERE_TO if arguments.get(name) is not None), None)
-    if astray:
-        # Every model of a capability may get the call: a key would go to strangers.
-        raise _refused(capability, f"{astray} is the deployment's, and cannot be given to a call")
+    _check(capability, arguments)
     options = _options(capability, arguments)
     timeout = arguments.get("timeout")
     stated: dict[str, Any] = {
@@ -72,20 +92,51 @@ def request_of(capability: str, arguments: Arguments) -> CompletionRequest:
         raise _refused(capability, str(error)) from error
 
 
+def _check(capability: str, arguments: Arguments) -> None:
+    """Refuse what would reach a provider, or LiteLLM, in a form that does harm there."""
+    for name in _WHERE_TO:
+        # Every model of a capability may get the call: a key would go to strangers, and a wrong
+        # one would be held against them.
+        if arguments.get(name) is not None:
+            raise _refused(capability, f"{name} is the deployment's, and cannot be given to a call")
+    for name in ("headers", "extra_headers"):
+        given = {str(header).lower() for header in _mapping(capability, arguments, name)}
+        if given & _CREDENTIALS:
+            told = min(given & _CREDENTIALS)
+            raise _refused(capability, f"{told} is the deployment's, and no header of a call's")
+    for name in ("metadata", "litellm_metadata", "stream_options", OPTIONS):
+        _mapping(capability, arguments, name)
+    if not isinstance(arguments.get("stream") or False, bool):
+        raise _refused(capability, f"stream {arguments['stream']!r} must be true or false")
+    timeout = arguments.get("timeout")
+    if isinstance(timeout, int | float) and not timeout > 0:
+        raise _refused(capability, f"timeout {timeout!r} must be above 0 seconds")
+
+
+def _mapping(capability: str, arguments: Arguments, name: str) -> Mapping[str, Any]:
+    given: object = arguments.get(name) or {}
+    if not isinstance(given, Mapping):
+        raise _refused(capability, f"{name} {given!r} must be a mapping")
+    return cast("Mapping[str, Any]", given)
+
+
 def to_pass_on(arguments: Arguments) -> Arguments:
     """Return the arguments without those that are about routing."""
     return {name: value for name, value in arguments.items() if name not in _ROUTINGS}
 
 
 def _options(capability: str, arguments: Arguments) -> Mapping[str, Any]:
-    given: object = arguments.get(OPTIONS) or {}
-    if not isinstance(given, Mapping):
-        raise _refused(capability, f"{OPTIONS} {given!r} must be a mapping")
-    options = cast("Mapping[str, Any]", given)
+    options = _mapping(capability, arguments, OPTIONS)
     unknown = sorted(options.keys() - _FIELDS)
     if unknown:
         told = ", ".join(sorted(_FIELDS))
         raise _refused(capability, f"{OPTIONS} has no {unknown[0]!r}; there are: {told}")
+    if isinstance(options.get("requires"), str):
+        named = options["requires"]
+        raise _refused(capability, f"requires {named!r} must be a list of features: [{named!r}]")
+    for name in ("pool", "session", "model"):
+        if not isinstance(options.get(name) or "", str):
+            raise _refused(capability, f"{name} {options[name]!r} must be a text")
     return options
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,12 @@ def small_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name, raising=False)
 
 
-def run(*arguments: str, columns: int = 100) -> tuple[int, list[str]]:
-    result = CliRunner().invoke(app, ["models", *arguments], env={"COLUMNS": str(columns)})
-    return result.exit_code, [line.rstrip() for line in result.output.splitlines()]
+def run(*arguments: str, columns: int | None = None) -> tuple[int, list[str]]:
+    """Run the command, in a terminal of that width or in a pipe, and return what it shows."""
+    terminal = {"COLUMNS": str(columns), "FORCE_COLOR": "1"} if columns else {"COLUMNS": "40"}
+    result = CliRunner().invoke(app, ["models", *arguments], env=terminal)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", result.output)
+    return result.exit_code, [line.rstrip() for line in shown.splitlines()]
 
 
 def listed(*arguments: str) -> list[str]:
@@ -87,6 +91,17 @@ def test_nothing_is_cut_on_a_narrow_terminal(columns: int) -> None:
     # A name may go on in the next line; what is in one column stays whole.
     for part in ("groq/large", "0.1/0.4", "1.05M", "2999-12-31"):
         assert part in text
+
+
+def test_in_a_pipe_each_model_has_one_line() -> None:
+    _, lines = run()
+    assert [line.split()[0] for line in lines] == [
+        "model",
+        "openai/small-chat",
+        "mistral/reader",
+        "groq/large-chat",
+        "3",
+    ]
 
 
 def test_models_are_chosen_by_capability_features_and_price() -> None:

@@ -52,7 +52,7 @@ pools:
 providers:
   openai: {api_key: sk-1, vendr: x, base_url: "${env:NOT_SET}"}
 models:
-  groq/llama: {features: [visoin]}
+  grok/llama: {features: [visoin]}
 """,
             environ={},
         )
@@ -70,8 +70,8 @@ models:
         (10, "providers.openai.api_key"),
         (10, "providers.openai.vendr"),
         (10, "providers.openai.base_url"),
-        (12, "models.'groq/llama'"),
-        (12, "models.'groq/llama'.features[0]"),
+        (12, "models.'grok/llama'"),
+        (12, "models.'grok/llama'.features[0]"),
     ]
 
 

@@ -168,6 +168,7 @@ class Chunk:
 
     text: str = ""
     finish: str | None = None
+    tokens: int = 0
 
 
 class TextWatch:
@@ -178,11 +179,13 @@ class TextWatch:
         self.usage = Usage()
         self.committed = False
         self.complete = False
+        self.finished = False
 
     def take(self, chunk: Chunk) -> None:
         self.text += chunk.text
+        self.usage = Usage(output_tokens=self.usage.output_tokens + chunk.tokens)
         self.committed = self.committed or bool(chunk.text)
-        self.complete = self.complete or chunk.finish is not None
+        self.complete = self.finished = self.complete or chunk.finish is not None
 
     def failure(self, error: Exception) -> Failure:
         return failure_of(error)

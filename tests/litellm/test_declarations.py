@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from capability_router import Catalogue, CatalogueEntry, Limit, Price, Unit
-from litellm_capability_router.declarations import declared_models
+from litellm_capability_router.declarations import ProviderNames, declared_models
 
 CHAT = "generation.text-generation.chat-completion"
 KNOWN = Catalogue(
@@ -112,3 +112,30 @@ def test_deployments_with_one_key_and_address_are_one_provider() -> None:
 def test_what_cannot_be_is_told_with_the_deployment(info: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=f"'dep'.*{told}"):
         declared_models([deployment(**info)], KNOWN)
+
+
+def test_what_is_no_number_is_told_with_the_deployment() -> None:
+    with pytest.raises(ValueError, match=r"'dep'.*dear"):
+        declared_models([deployment(params={"input_cost_per_token": "dear"})], KNOWN)
+
+
+def test_provider_keeps_its_name_until_its_last_deployment_has_gone() -> None:
+    one, two, three = (deployment(key, params={"api_key": key}) for key in ("one", "two", "three"))
+    names = ProviderNames(KNOWN)
+    told: list[list[str]] = []
+    for listed in ([one, two], [two], [three, two], [three, one]):
+        names.follow(listed)
+        told.append([names.name(each) for each in listed])
+    assert told == [
+        ["openai", "openai-2"],
+        ["openai-2"],
+        ["openai", "openai-2"],
+        ["openai", "openai-2"],
+    ]
+
+
+def test_provider_is_not_given_the_name_of_another_vendor() -> None:
+    listed = [deployment("vendor", model="openai-2/gpt-x", capabilities=["ocr"])]
+    listed += [deployment(key, params={"api_key": key}) for key in ("one", "two")]
+    providers = [model.provider for model in declared_models(listed, KNOWN)]
+    assert providers == ["openai-2", "openai", "openai-3"]

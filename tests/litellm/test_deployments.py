@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import litellm
 import pytest
 
-from capability_router import Model
+from capability_router import CapabilityRouter, Model
+from litellm_capability_router import attach, capability_model_list
 from litellm_capability_router.declarations import declared_models
+from litellm_capability_router.deployments import NoDeploymentError
 
 
 def deployment(**info: Any) -> dict[str, Any]:
@@ -35,3 +38,12 @@ def test_deployment_declares_its_vector_space(info: dict[str, Any], space: str) 
         **info,
     )
     assert declared.embedding_space == space
+
+
+def test_model_without_its_deployment_is_refused_with_what_to_do() -> None:
+    host = litellm.Router(model_list=[deployment(capabilities=["text-embeddings"])])
+    router = CapabilityRouter()
+    attach(host, router)
+    host.delete_deployment("dep")
+    with pytest.raises(NoDeploymentError, match="'dep' has left its LiteLLM Router: add it there"):
+        capability_model_list(router)

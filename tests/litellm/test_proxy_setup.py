@@ -12,7 +12,7 @@ import openai
 import pytest
 import yaml
 
-from capability_router.lab import Lab
+from capability_router.lab import Lab, server_error
 from tests.litellm.proxies import Proxy, deployment, proxy_config, running, start
 
 DOCS = Path(__file__).parents[2] / "docs" / "proxy.md"
@@ -114,3 +114,65 @@ def test_broken_section_stops_the_proxy_and_says_where(tmp_path: Path) -> None:
     place = f"{tmp_path / 'config.yaml'}:{line}:17: capability_router.pools.text.strategy: "
     assert place in log
     assert "did you mean 'priority'?" in log
+
+
+def provider_config() -> dict[str, Any]:
+    # The OpenAI client always asks for an encoding, of which LiteLLM tells no custom provider.
+    params = {"model": "capability/*", "drop_params": True}
+    handler = "litellm_capability_router.provider.handler"
+    entry = {"provider": "capability", "custom_handler": handler}
+    return {
+        "model_list": [{"model_name": "capability/*", "litellm_params": params}],
+        "litellm_settings": {"custom_provider_map": [entry]},
+    }
+
+
+def provider_file(lab: Lab, folder: Path) -> Path:
+    providers = {
+        name: {"base_url": lab[name].base_url, "api_key": "${env:LAB_KEY}"}
+        for name in ("alpha", "beta")
+    }
+    models = {
+        "alpha/m": {"capabilities": ["chat-completion"]},
+        "beta/m": {"capabilities": ["chat-completion"]},
+        "alpha/e": {"capabilities": ["text-embeddings"]},
+    }
+    file = folder / "router.yaml"
+    file.write_text(yaml.safe_dump({"providers": providers, "models": models}))
+    return file
+
+
+@pytest.fixture(scope="module")
+def client(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A client of a proxy that knows capabilities by the provider alone."""
+    folder = tmp_path_factory.mktemp("provider")
+    environ = {
+        "CAPABILITY_ROUTER_CONFIG": str(provider_file(lab, folder)),
+        "LAB_KEY": "lab-key",
+    }
+    with (
+        running(folder, provider_config(), environ=environ) as proxy,
+        openai.OpenAI(base_url=f"{proxy.url}/v1", api_key=proxy.key, max_retries=0) as client,
+    ):
+        yield client
+
+
+def test_the_provider_serves_chats_and_streams_of_a_proxy(lab: Lab, client: Any) -> None:
+    chat = {"model": "capability/chat-completion", "messages": QUESTION}
+    lab["alpha"].fault = server_error()
+    try:
+        answer = client.chat.completions.create(**chat)
+        usage = {"include_usage": True}
+        chunks = list(client.chat.completions.create(**chat, stream=True, stream_options=usage))
+    finally:
+        lab["alpha"].heal()
+    said = [each.choices[0].delta.content or "" for each in chunks if each.choices]
+    assert answer.choices[0].message.content == "".join(said) == "beta echoes: good day"
+    assert chunks[-1].usage == answer.usage
+
+
+def test_the_provider_serves_embeddings_of_a_proxy(lab: Lab, client: Any) -> None:
+    before = lab["alpha"].request_count
+    answer = client.embeddings.create(model="capability/text-embeddings", input=["one", "two"])
+    assert [len(each.embedding) for each in answer.data] == [64, 64]
+    assert lab["alpha"].request_count == before + 1

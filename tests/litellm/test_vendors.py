@@ -8,6 +8,7 @@ import pytest
 from capability_router import CapabilityRouter, Model, Provider, Secret
 from litellm_capability_router import CapabilityStreamError, attach
 from litellm_capability_router.answers import check_finish, failure_of_litellm
+from litellm_capability_router.gemini import with_end_noted
 from tests.connections import connections, run
 from tests.litellm.surfaces import Surface, astream, stream
 from tests.litellm.vendor_calls import arguments
@@ -21,7 +22,6 @@ MODELS = {
 }
 WHOLE = {"openai": OPENAI, "anthropic": ANTHROPIC, "gemini": GEMINI}
 CUT = {"openai": OPENAI[:1], "anthropic": ANTHROPIC[:3], "gemini": GEMINI[:1]}
-# LiteLLM gives each chunk of Gemini a "stop", and an end without a mark of its own is like any.
 NOTICED = pytest.mark.parametrize(
     ("vendor", "chunked"),
     [
@@ -30,6 +30,7 @@ NOTICED = pytest.mark.parametrize(
         ("anthropic", True),
         ("anthropic", False),
         ("gemini", True),
+        ("gemini", False),
     ],
 )
 
@@ -46,14 +47,14 @@ def ask_in_chunks(ask: Surface, vendor: str, events: Events, *, chunked: bool) -
 
 
 def read(url: str, vendor: str) -> None:
-    chunks = litellm.completion(stream=True, **arguments(vendor, url))
+    chunks = with_end_noted(litellm.completion(stream=True, **arguments(vendor, url)))
     list(chunks)
     check_finish(chunks)
 
 
 def aread(url: str, vendor: str) -> None:
     async def collect() -> None:
-        chunks = await litellm.acompletion(stream=True, **arguments(vendor, url))
+        chunks = with_end_noted(await litellm.acompletion(stream=True, **arguments(vendor, url)))
         async for _ in chunks:
             pass
         check_finish(chunks)
@@ -82,10 +83,3 @@ def test_a_cut_stream_is_a_fault_of_protocol(read_all: Surface, vendor: str, chu
         with pytest.raises(Exception) as caught:  # noqa: PT011 - LiteLLM's classes vary
             read_all(server.url, vendor)
     assert failure_of_litellm(caught.value).kind == "protocol"
-
-
-@pytest.mark.parametrize("ask", STREAMS)
-def test_a_cut_stream_of_gemini_without_chunks_cannot_be_told_from_a_whole_one(
-    ask: Surface,
-) -> None:
-    assert ask_in_chunks(ask, "gemini", CUT["gemini"], chunked=False) == "Fine"

@@ -1,0 +1,35 @@
+"""Why an answer ended, under the names that chat models have for it.
+
+Knows no request and no router: what follows from it is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
+
+__all__ = ["ended_with_an_error", "is_last"]
+
+_KEYS = ("finish_reason", "stop_reason", "done_reason", "stopReason", "status")
+
+
+def is_last(chunk: ChatGenerationChunk) -> bool:
+    """Return whether a chunk says that the answer ends with it, but for the usage."""
+    position = getattr(chunk.message, "chunk_position", None)
+    return position == "last" or _reason(chunk) is not None
+
+
+def ended_with_an_error(generation: ChatGeneration) -> bool:
+    """Return whether an answer ended because whoever gave it failed.
+
+    OpenRouter says so within a 200, with whatever text there was before.
+    """
+    return _reason(generation) == "error"
+
+
+def _reason(generation: ChatGeneration) -> object | None:
+    for told in (generation.generation_info or {}, generation.message.response_metadata):
+        for key in _KEYS:
+            if told.get(key):
+                reason: object = told[key]
+                return reason
+    return None
