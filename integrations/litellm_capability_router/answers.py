@@ -41,7 +41,7 @@ _NO_SUCH_VENDOR = "LLM Provider NOT provided"
 _NO_JSON = "is not JSON serializable"
 
 # What LiteLLM says, and the statuses it makes up, of a page where an answer should be.
-_UNREAD = ("Empty or invalid response", "Unexpected string response")
+_UNREAD = ("Empty or invalid response", "Unexpected string response", "no attribute 'model_dump'")
 _MADE_UP = frozenset({422, 500})
 
 # Raised before any request was sent: by LiteLLM, and here.

@@ -156,7 +156,8 @@ from litellm_capability_router import register_provider
 
 class Told(CustomLogger):
     def log_success_event(self, kwargs, response_obj, start_time, end_time):
-        print(kwargs["model"], kwargs["response_cost"] > 0)
+        # In one piece: two threads may tell at once.
+        sys.stdout.write(f"{kwargs['model']} {kwargs['response_cost'] > 0}\\n")
     async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
         self.log_success_event(kwargs, response_obj, start_time, end_time)
     log_failure_event = log_success_event
