@@ -165,8 +165,10 @@ class CapabilityCalls:
         if not endpoint.can_ask(self._router.tree.resolve(name).path):
             message = f"{name!r} cannot be asked for by {endpoint.name}(): its models are no such"
             raise BadRequestError(message, model=name, llm_provider="capability")
+        if only is None:
+            return
         models = self._router.models
-        if only is not None and not any(only in (model.id, model.name) for model in models):
+        if not any(only in (model.id, model.name) for model in models):
             told = nearest(only, [model.id for model in models])
             message = f"there is no model {only!r}; nearest: {', '.join(told) or 'none'}"
             raise BadRequestError(message, model=name, llm_provider="capability")
