@@ -33,7 +33,7 @@ class Endpoint:
         names: Of the Router's methods, the sync ones first.
         read: What the answer says.
         repeated: True where LiteLLM lets OpenAI's client repeat what a server error has met: for
-            images before 1.107, and for moderation.
+            images in 1.106, and for moderation.
         opening: Events of a stream before those with text.
     """
 

@@ -238,7 +238,7 @@ def test_what_litellm_does_not_tell_about_vectors_is_asked_for_all_the_same(
 @pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
 @pytest.mark.usefixtures("router")
 def test_images_fail_over_with_all_that_was_asked_for(lab: Lab, sync: bool) -> None:
-    # Before 1.107 LiteLLM lets the client repeat what a server error has met, for images only.
+    # LiteLLM 1.106 lets the client repeat what a server error has met, for images only.
     lab["alpha"].fault = unauthorized()
     ask: Any = {"model": "capability/text-to-image", "prompt": "a sun", "n": 2, "size": "256x256"}
     made: Any = litellm.image_generation(**ask) if sync else run(litellm.aimage_generation(**ask))
