@@ -32,6 +32,7 @@ import sys
 from _socket import SHUT_RDWR, socket
 from contextlib import suppress
 from dataclasses import dataclass
+from inspect import CO_GENERATOR
 from math import inf
 from threading import TIMEOUT_MAX, Condition, RLock, Thread, get_ident
 from time import monotonic
@@ -41,8 +42,6 @@ __all__ = ["Limit", "Line", "hung_up_after"]
 
 # Seconds until a late thread is looked at again. A look takes some ten microseconds.
 _AGAIN_S = 0.02
-# Python's flag of generators. inspect, which names it, is slow to import.
-_GENERATOR = 0x20
 _FRAMES_ARE_READABLE = (
     hasattr(sys, "_current_frames") and getattr(sys, "_is_gil_enabled", lambda: True)()
 )
@@ -260,7 +259,7 @@ def _lasting(frame: FrameType) -> FrameType:
     That of a generator leaves it with each item, and ``contextlib`` enters for somebody else.
     """
     while frame.f_back is not None and (
-        frame.f_code.co_flags & _GENERATOR or frame.f_globals.get("__name__") == "contextlib"
+        frame.f_code.co_flags & CO_GENERATOR or frame.f_globals.get("__name__") == "contextlib"
     ):
         frame = frame.f_back
     return frame
