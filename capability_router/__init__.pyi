@@ -28,15 +28,6 @@ from capability_router.clock import (
 from capability_router.engine.call import (
     Call as Call,
 )
-from capability_router.engine.call import (
-    Stop as Stop,
-)
-from capability_router.engine.call import (
-    Try as Try,
-)
-from capability_router.engine.call import (
-    Wait as Wait,
-)
 from capability_router.engine.deactivation import (
     DeactivationPolicy as DeactivationPolicy,
 )
@@ -63,6 +54,9 @@ from capability_router.engine.errors import (
 )
 from capability_router.engine.errors import (
     AmbiguousCapabilityError as AmbiguousCapabilityError,
+)
+from capability_router.engine.errors import (
+    AttemptTimeoutError as AttemptTimeoutError,
 )
 from capability_router.engine.errors import (
     CapabilityRouterError as CapabilityRouterError,
@@ -114,6 +108,9 @@ from capability_router.engine.faults import (
 )
 from capability_router.engine.feature import (
     Feature as Feature,
+)
+from capability_router.engine.hedge import (
+    Hedge as Hedge,
 )
 from capability_router.engine.lease import (
     Lease as Lease,
@@ -179,6 +176,9 @@ from capability_router.engine.retry import (
     Backoff as Backoff,
 )
 from capability_router.engine.retry import (
+    Interruption as Interruption,
+)
+from capability_router.engine.retry import (
     RepeatScope as RepeatScope,
 )
 from capability_router.engine.retry import (
@@ -214,6 +214,15 @@ from capability_router.engine.state import (
 from capability_router.engine.state import (
     StandbyState as StandbyState,
 )
+from capability_router.engine.steps import (
+    Stop as Stop,
+)
+from capability_router.engine.steps import (
+    Try as Try,
+)
+from capability_router.engine.steps import (
+    Wait as Wait,
+)
 from capability_router.engine.tree import (
     CapabilityNode as CapabilityNode,
 )
@@ -238,6 +247,7 @@ __all__ = [
     "AllModelsFailedError",
     "AmbiguousCapabilityError",
     "Attempt",
+    "AttemptTimeoutError",
     "Backoff",
     "CalendarReset",
     "Call",
@@ -265,6 +275,8 @@ __all__ = [
     "Feature",
     "Forecast",
     "Health",
+    "Hedge",
+    "Interruption",
     "Inventory",
     "Lease",
     "LeaseEndedError",

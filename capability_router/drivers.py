@@ -8,67 +8,38 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, closing
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from capability_router.clock import WaitingClock
-from capability_router.engine.call import Call, Stop, Try, Wait
-from capability_router.engine.errors import IncompleteAnswerError, StreamInterruptedError
+from capability_router.engine.call import Call
 from capability_router.engine.outcome import Failure, Usage
+from capability_router.engine.steps import Stop, Try, Wait
+from capability_router.joining import Splice
+from capability_router.pace import Pace, failure_of_attempt
+from capability_router.reading import END, Reading, Watch
+from capability_router.waiting import alimited, limited
 
 __all__ = ["Judge", "Watch", "acall", "astream", "call", "stream"]
 
+T = TypeVar("T")
 Answer = TypeVar("Answer")
 Chunk = TypeVar("Chunk")
 Answer_contra = TypeVar("Answer_contra", contravariant=True)
-Chunk_contra = TypeVar("Chunk_contra", contravariant=True)
 
 
-class Judge(Protocol[Answer_contra]):
+class Reader(Protocol):
+    """Reads the exceptions of one client library."""
+
+    def failure(self, error: Exception) -> Failure:
+        """Name what an exception means."""
+        ...
+
+
+class Judge(Reader, Protocol[Answer_contra]):
     """Reads answers and exceptions of one client library."""
 
-    def failure(self, error: Exception) -> Failure:
-        """Name what an exception means."""
-        ...
-
-    def usage(self, answer: Answer_contra) -> Usage:
-        """Return the tokens of an answer; raise if the answer is not complete."""
-        ...
-
-
-class Watch(Protocol[Chunk_contra]):
-    """Follows the chunks of one streamed attempt."""
-
-    @property
-    def usage(self) -> Usage:
-        """The tokens counted so far."""
-        ...
-
-    @property
-    def committed(self) -> bool:
-        """True once a chunk has brought text, a tool call or reasoning."""
-        ...
-
-    @property
-    def complete(self) -> bool:
-        """True once the stream may end; one that ends before was cut."""
-        ...
-
-    @property
-    def finished(self) -> bool:
-        """True once a real finish reason has come: who leaves now has missed nothing."""
-        ...
-
-    @property
-    def text(self) -> str:
-        """The text handed out so far."""
-        ...
-
-    def take(self, chunk: Chunk_contra) -> None:
-        """Note one chunk."""
-        ...
-
-    def failure(self, error: Exception) -> Failure:
-        """Name what an exception means."""
+    def usage(self, answer: Answer_contra, step: Try) -> Usage:
+        """Return the tokens of the answer to a step; raise if the answer is not complete."""
         ...
 
 
@@ -76,6 +47,9 @@ def call(
     plan: Call, attempt: Callable[[Try], Answer], judge: Judge[Answer], clock: WaitingClock
 ) -> Answer:
     """Run a call to its end.
+
+    An attempt that takes longer than it may is given up: the connection on which it waits is hung
+    up. What waits on something else than a socket, no thread can be called back from.
 
     Args:
         plan: Decides each step.
@@ -88,19 +62,15 @@ def call(
         NoAvailableModelError: If there was nothing to try.
         Exception: The provider's own error, where the caller is at fault.
     """
-    while True:
-        step = _next(plan, clock)
-        try:
+
+    def ask(step: Try) -> tuple[Answer, Usage]:
+        with limited(Pace.of_answer(step)):
             answer = attempt(step)
-            usage = judge.usage(answer)
-        except Exception as error:  # noqa: BLE001 - a client library may raise anything
-            plan.failed(judge.failure(error))
-        except BaseException:
-            plan.cancelled()
-            raise
-        else:
-            plan.succeeded(usage)
-            return answer
+        return answer, judge.usage(answer, step)
+
+    step, (answer, usage) = _begun(plan, ask, lambda _: judge, clock, streamed=False)
+    plan.succeeded(usage, step)
+    return answer
 
 
 async def acall(
@@ -109,91 +79,217 @@ async def acall(
     judge: Judge[Answer],
     clock: WaitingClock,
 ) -> Answer:
-    """Run a call to its end; as ``call``, awaiting each attempt."""
-    while True:
-        step = await _anext(plan, clock)
-        try:
+    """Run a call to its end; as ``call``, awaiting each attempt, which is cancelled in time."""
+
+    async def ask(step: Try) -> tuple[Answer, Usage]:
+        async with alimited(Pace.of_answer(step)):
             answer = await attempt(step)
-            usage = judge.usage(answer)
-        except Exception as error:  # noqa: BLE001 - a client library may raise anything
-            plan.failed(judge.failure(error))
-        except BaseException:
-            plan.cancelled()
-            raise
-        else:
-            plan.succeeded(usage)
-            return answer
+        return answer, judge.usage(answer, step)
+
+    step, (answer, usage) = await _abegun(plan, ask, lambda _: judge, clock, streamed=False)
+    plan.succeeded(usage, step)
+    return answer
 
 
 def stream(
     plan: Call,
     attempt: Callable[[Try], Generator[Chunk, None, None]],
-    watcher: Callable[[], Watch[Chunk]],
+    watcher: Callable[[Try], Watch[Chunk]],
     clock: WaitingClock,
+    splice: Splice[Chunk] | None = None,
 ) -> Generator[Chunk, None, None]:
     """Run a streamed call to its end.
 
-    Chunks are held back until one commits, that is, brings text, a tool call or reasoning; up to
-    then a failing model is replaced without a trace. A caller may close the stream at any time:
-    with the finish reason the model has served, and counts so; before it nobody is to blame.
+    Up to the first chunk that brings something a failing model is replaced without a trace. After
+    it the plan says how to go on. A caller may close the stream at any time: with the finish
+    reason the model has served, and counts so; before it nobody is to blame.
 
     Args:
         plan: Decides each step.
         attempt: Opens the stream of one step.
-        watcher: Makes the watch for one attempt.
+        watcher: Makes the watch over one attempt.
         clock: Waits where the plan says so.
+        splice: Lets the streams of two models be one; None where they cannot be.
 
     Raises:
-        StreamInterruptedError: If a stream broke after a chunk had been handed out.
+        StreamInterruptedError: If a stream broke after a chunk had been handed out, and nobody
+            could go on with it.
         AllModelsFailedError: If nothing answered; it carries every attempt.
         NoAvailableModelError: If there was nothing to try.
         Exception: The provider's own error, where the caller is at fault.
     """
+
+    def begin(step: Try) -> Reading[Chunk, Generator[Chunk, None, None]]:
+        return _shown(Reading(step, attempt(step), watcher(step), splice))
+
     while True:
-        step = _next(plan, clock)
-        held = _Held(watcher(), plan)
+        step, reading = _begun(plan, begin, watcher, clock, streamed=True)
+        if reading.watch.committed:
+            plan.first_token(step)
         try:
-            with closing(attempt(step)) as chunks:
-                for chunk in chunks:
-                    for ready in held.take(chunk):
+            with closing(reading.chunks):
+                for ready in reading.ready():
+                    yield ready
+                while not reading.ended:
+                    with limited(reading.pace):
+                        chunk = next(reading.chunks, END)
+                    reading.take(chunk)
+                    for ready in reading.ready():
                         yield ready
         except Exception as error:  # noqa: BLE001 - a client library may raise anything
-            _broke(plan, held.watch, error)
+            plan.failed(failure_of_attempt(error, reading.watch.failure))
+            plan.interrupted(reading.watch.text, only_text=reading.only_text)
         except BaseException:
-            _left(plan, held.watch)
+            _left(plan, reading.watch)
             raise
         else:
-            if _complete(plan, held.watch):
-                for ready in held.chunks:
-                    yield ready
-                return
+            plan.succeeded(reading.watch.usage)
+            return
 
 
 async def astream(
     plan: Call,
     attempt: Callable[[Try], AsyncGenerator[Chunk, None]],
-    watcher: Callable[[], Watch[Chunk]],
+    watcher: Callable[[Try], Watch[Chunk]],
     clock: WaitingClock,
+    splice: Splice[Chunk] | None = None,
 ) -> AsyncGenerator[Chunk, None]:
     """Run a streamed call to its end; as ``stream``, awaiting each chunk."""
+
+    async def begin(step: Try) -> Reading[Chunk, AsyncGenerator[Chunk, None]]:
+        return await _ashown(Reading(step, attempt(step), watcher(step), splice))
+
     while True:
-        step = await _anext(plan, clock)
-        held = _Held(watcher(), plan)
+        step, reading = await _abegun(plan, begin, watcher, clock, streamed=True)
+        if reading.watch.committed:
+            plan.first_token(step)
         try:
-            async with aclosing(attempt(step)) as chunks:
-                async for chunk in chunks:
-                    for ready in held.take(chunk):
+            async with aclosing(reading.chunks):
+                for ready in reading.ready():
+                    yield ready
+                while not reading.ended:
+                    async with alimited(reading.pace):
+                        chunk = await anext(reading.chunks, END)
+                    reading.take(chunk)
+                    for ready in reading.ready():
                         yield ready
         except Exception as error:  # noqa: BLE001 - a client library may raise anything
-            _broke(plan, held.watch, error)
+            plan.failed(failure_of_attempt(error, reading.watch.failure))
+            plan.interrupted(reading.watch.text, only_text=reading.only_text)
         except BaseException:
-            _left(plan, held.watch)
+            _left(plan, reading.watch)
             raise
         else:
-            if _complete(plan, held.watch):
-                for ready in held.chunks:
-                    yield ready
-                return
+            plan.succeeded(reading.watch.usage)
+            return
+
+
+def _begun(
+    plan: Call,
+    run: Callable[[Try], T],
+    reader: Callable[[Try], Reader],
+    clock: WaitingClock,
+    *,
+    streamed: bool,
+) -> tuple[Try, T]:
+    """Go from one attempt to the next until one brings something; return both."""
+    while True:
+        step = _next(plan, clock)
+        failure = reader(step).failure
+        try:
+            return _first(plan, step, run, failure, streamed=streamed)
+        except Exception as error:  # noqa: BLE001 - a client library may raise anything
+            plan.failed(failure_of_attempt(error, failure))
+        except BaseException:
+            plan.cancelled()
+            raise
+
+
+async def _abegun(
+    plan: Call,
+    run: Callable[[Try], Awaitable[T]],
+    reader: Callable[[Try], Reader],
+    clock: WaitingClock,
+    *,
+    streamed: bool,
+) -> tuple[Try, T]:
+    """Go from one attempt to the next until one brings something; return both."""
+    while True:
+        step = await _anext(plan, clock)
+        failure = reader(step).failure
+        try:
+            return await _afirst(plan, step, run, failure, streamed=streamed)
+        except Exception as error:  # noqa: BLE001 - a client library may raise anything
+            plan.failed(failure_of_attempt(error, failure))
+        except BaseException:
+            plan.cancelled()
+            raise
+
+
+def _shown(
+    reading: Reading[Chunk, Generator[Chunk, None, None]],
+) -> Reading[Chunk, Generator[Chunk, None, None]]:
+    """Read up to the first chunk that brings something, or to the end."""
+    try:
+        while not reading.ended and not reading.watch.committed:
+            with limited(reading.pace):
+                chunk = next(reading.chunks, END)
+            reading.take(chunk)
+    except BaseException:
+        reading.chunks.close()
+        raise
+    return reading
+
+
+async def _ashown(
+    reading: Reading[Chunk, AsyncGenerator[Chunk, None]],
+) -> Reading[Chunk, AsyncGenerator[Chunk, None]]:
+    """Read up to the first chunk that brings something, or to the end."""
+    try:
+        while not reading.ended and not reading.watch.committed:
+            async with alimited(reading.pace):
+                chunk = await anext(reading.chunks, END)
+            reading.take(chunk)
+    except BaseException:
+        await reading.chunks.aclose()
+        raise
+    return reading
+
+
+def _first(
+    plan: Call,
+    step: Try,
+    run: Callable[[Try], T],
+    failure: Callable[[Exception], Failure],
+    *,
+    streamed: bool,
+) -> tuple[Try, T]:
+    """Run an attempt, and another one beside it where the pool hedges; return which came first."""
+    after_s = plan.hedge_after_s(streamed=streamed)
+    if after_s is None:
+        return step, run(step)
+    # Here and not above: few pools hedge, and it needs what takes long to import.
+    from capability_router.hedging import raced  # noqa: PLC0415 - said above
+
+    return raced(plan, step, after_s, run, failure)
+
+
+async def _afirst(
+    plan: Call,
+    step: Try,
+    run: Callable[[Try], Awaitable[T]],
+    failure: Callable[[Exception], Failure],
+    *,
+    streamed: bool,
+) -> tuple[Try, T]:
+    """Run an attempt, and another one beside it where the pool hedges; return which came first."""
+    after_s = plan.hedge_after_s(streamed=streamed)
+    if after_s is None:
+        return step, await run(step)
+    # Here and not above: few pools hedge, and it needs what takes long to import.
+    from capability_router.hedging import araced  # noqa: PLC0415 - said above
+
+    return await araced(plan, step, after_s, run, failure)
 
 
 def _next(plan: Call, clock: WaitingClock) -> Try:
@@ -226,45 +322,9 @@ async def _anext(plan: Call, clock: WaitingClock) -> Try:
     return step
 
 
-class _Held(Generic[Chunk]):
-    """The chunks of one attempt that cannot be handed out yet, because another may replace them."""
-
-    def __init__(self, watch: Watch[Chunk], plan: Call) -> None:
-        self.watch = watch
-        self.chunks: list[Chunk] = []
-        self._plan = plan
-
-    def take(self, chunk: Chunk) -> list[Chunk]:
-        """Note a chunk, and return those that can be handed out now."""
-        self.watch.take(chunk)
-        if not self.watch.committed:
-            self.chunks.append(chunk)
-            return []
-        self._plan.first_token()
-        ready, self.chunks = [*self.chunks, chunk], []
-        return ready
-
-
-def _complete(plan: Call, watch: Watch[Chunk]) -> bool:
-    """Report a stream that ended by itself; False if it was cut before anything was handed out."""
-    if watch.complete:
-        plan.succeeded(watch.usage)
-    else:
-        _broke(plan, watch, IncompleteAnswerError())
-    return watch.complete
-
-
 def _left(plan: Call, watch: Watch[Chunk]) -> None:
     """Report that the caller stays no longer, be it for having the whole answer already."""
     if watch.finished:
         plan.succeeded(watch.usage)
     else:
         plan.cancelled()
-
-
-def _broke(plan: Call, watch: Watch[Chunk], error: Exception) -> None:
-    """Report a broken stream; what has been handed out cannot be taken back."""
-    plan.failed(watch.failure(error))
-    if watch.committed:
-        plan.give_up()
-        raise StreamInterruptedError(watch.text, plan.attempts) from error

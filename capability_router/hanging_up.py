@@ -66,16 +66,17 @@ class Line:
     def __init__(self) -> None:
         self._wait: _Wait | None = None
 
-    def arm(self, until: float, caller: FrameType | None = None) -> None:
+    def arm(self, until: float, caller: FrameType | None = None, thread: int | None = None) -> None:
         """Hang up from a moment on, each time the thread waits, until disarmed or armed anew.
 
         Args:
             until: Monotonic seconds; ``math.inf`` sets no limit and costs nothing.
             caller: The frame whose calls are limited; None stands for whoever calls this.
+            thread: Ident of the thread that the frame belongs to; None for this one.
         """
         self.disarm()
         if until < inf:
-            self._wait = _Wait(until, get_ident(), _lasting(caller or _frame_above(1)))
+            self._wait = _Wait(until, thread or get_ident(), _lasting(caller or _frame_above(1)))
             if _FRAMES_ARE_READABLE:
                 _watchdog.follow(self._wait)
 

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from capability_router import drivers
 from capability_router.clock import SystemClock, WaitingClock
-from capability_router.engine.call import Call, Try
+from capability_router.engine.call import Call
 from capability_router.engine.decision import Decision
 from capability_router.engine.events import EventEmitter, ObservabilityConnector
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
@@ -24,6 +24,7 @@ from capability_router.engine.outcome import Failure, FailureKind, Usage
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.router import Router
+from capability_router.engine.steps import Try
 from capability_router.engine.timing import World, default_world
 from capability_router.engine.tree import CapabilityTree
 from capability_router.failures import failure_of
@@ -55,7 +56,8 @@ class _AnyAnswer:
     def failure(self, error: Exception) -> Failure:
         return failure_of(error, before=self._before)
 
-    def usage(self, answer: object) -> Usage:
+    def usage(self, answer: object, step: Try) -> Usage:
+        del step
         return usage_of(answer)
 
 
@@ -318,8 +320,8 @@ class CapabilityRouter(Router):
             attempt: Calls the model that it is given; may run several times. The tokens that its
                 answer states under ``usage``, as OpenAI's and Anthropic's do, count. What it
                 raises is read by HTTP status: a caller's fault is raised again as it is, anything
-                else moves on to the next model. It cannot be interrupted: give your client a
-                timeout.
+                else moves on to the next model. One that outlasts the pool's
+                ``attempt_timeout_s`` is given up: the connection that it waits on is hung up.
 
         Returns:
             What ``attempt`` returned.
@@ -348,13 +350,9 @@ class CapabilityRouter(Router):
         An attempt that outlasts the pool's ``attempt_timeout_s`` is cancelled, and the call goes
         on with the next model.
         """
-        # Here and not above: it takes longer to import than this package, and whoever awaits
-        # has imported it already.
-        import asyncio  # noqa: PLC0415 - said above
-
-        async def once(step: Try) -> T:
-            async with asyncio.timeout(step.timeout_s):
-                return await attempt(step.model)
-
         judge: drivers.Judge[T] = _AnyAnswer()
+
+        def once(step: Try) -> Awaitable[T]:
+            return attempt(step.model)
+
         return await drivers.acall(self.plan(request), once, judge, self.clock)

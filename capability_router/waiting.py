@@ -1,33 +1,78 @@
-"""Limits on waiting for what a provider sends."""
+"""Limits on waiting for what a provider sends, for threads and for tasks.
+
+Client libraries start their own timeout anew with every byte, so that a provider which sends blank
+lines to keep a connection alive would never be given up.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TypeVar
+import sys
+from math import inf
+from types import TracebackType
+from typing import TYPE_CHECKING
 
-__all__ = ["each_within"]
+from capability_router.hanging_up import Line
+from capability_router.pace import Pace
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from asyncio import Timeout
+
+__all__ = ["alimited", "limited"]
 
 
-async def each_within(seconds: float, items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
-    """Iterate, waiting at most some seconds for each item.
-
-    Client libraries start their own timeout anew with every byte, so that a provider which sends
-    blank lines to keep a connection alive would never be given up.
-
-    Args:
-        seconds: How long to wait for one item, > 0.
-        items: What is waited for.
+class limited:  # noqa: N801 - used as a function, as ``contextlib.closing`` is
+    """Let a thread wait within this block no longer than a pace allows.
 
     Raises:
-        TimeoutError: If an item does not come in time.
+        AttemptTimeoutError: If the time was over; from what the client has raised for it.
     """
-    while True:
+
+    __slots__ = ("_line", "_pace")
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._line = Line()
+
+    def __enter__(self) -> None:
+        block = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - public in all but name
+        self._line.arm(self._pace.until(), block)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        late = self._line.disarm()
+        # What is no mistake of a client, such as a signal, goes before.
+        if late and (error is None or isinstance(error, Exception)):
+            raise self._pace.error() from error
+
+
+class alimited:  # noqa: N801 - as above
+    """Let a task wait within this block no longer than a pace allows; as ``limited``."""
+
+    __slots__ = ("_pace", "_timeout")
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+
+    async def __aenter__(self) -> None:
+        # Here and not above: it takes longer to import than this package, and whoever awaits
+        # has imported it already.
+        from asyncio import timeout  # noqa: PLC0415 - said above
+
+        left_s = self._pace.left_s()
+        self._timeout: Timeout = timeout(None if left_s == inf else left_s)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                item = await anext(items)
-        except StopAsyncIteration:
-            return
-        yield item
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            raise self._pace.error() from late

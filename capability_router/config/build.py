@@ -5,7 +5,7 @@ Nothing can be wrong any more: whatever could be was found before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from capability_router.catalogue.entry import CatalogueEntry
 from capability_router.config.plugins import Plugins
 from capability_router.config.rates import Rate
 from capability_router.config.schema import (
+    HedgeConfig,
     MaintenanceConfig,
     ModelConfig,
     PoolConfig,
@@ -33,6 +34,7 @@ from capability_router.engine.deactivation import (
     SlowOutlier,
 )
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
+from capability_router.engine.hedge import Hedge
 from capability_router.engine.limits import Limit, Unit
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Price, Provider
@@ -47,6 +49,11 @@ __all__ = ["build", "stated"]
 
 _OF_THE_POOL = ("max_ejected", "slow", "outage", "maintenance")
 """Keys of ``deactivation`` that the rotation policy holds, not its first seam."""
+
+_PROFILES: Mapping[str | None, Callable[[], RetryPolicy]] = {
+    None: RetryPolicy,
+    "patient": RetryPolicy.patient,
+}
 
 
 def build(
@@ -128,6 +135,7 @@ def _policy(config: PoolConfig) -> RotationPolicy:
         deactivation=ErrorThreshold(**_given(leaving, but=_OF_THE_POOL)),
         recovery=_recovery(config.recovery),
         retry=_retry(config.retry),
+        hedge=_hedge(config.hedge),
         slow=None if leaving.slow is None else SlowOutlier(**_given(leaving.slow)),
         outage=None if leaving.outage is None else ProviderOutage(**_given(leaving.outage)),
         maintenance=tuple(_maintenance(window) for window in leaving.maintenance),
@@ -154,11 +162,19 @@ def _recovery(config: RecoveryConfig) -> Cooldown:
 
 
 def _retry(config: RetryConfig) -> RetryPolicy:
-    return RetryPolicy(
-        **_given(config, but=("wait_for", "budget")),
-        wait_for=frozenset(config.wait_for),
-        budget=RetryBudget(**_given(config.budget)),
-    )
+    values = _given(config, but=("profile", "wait_for", "budget"))
+    if "wait_for" in config.model_fields_set:
+        values["wait_for"] = frozenset(config.wait_for)
+    if "budget" in config.model_fields_set:
+        values["budget"] = RetryBudget(**_given(config.budget))
+    return replace(_PROFILES[config.profile](), **values)
+
+
+def _hedge(config: HedgeConfig | None) -> Hedge | None:
+    if config is None:
+        return None
+    after: dict[str, Any] = {} if config.after is None else dict([config.after])
+    return Hedge(**after, **_given(config, but=("after",)))
 
 
 def _limits(config: ProviderConfig | ModelConfig | PoolConfig) -> tuple[Limit, ...]:

@@ -31,11 +31,14 @@ from capability_router.config.values import (
     EveryChoice,
     Features,
     HealthChoice,
+    HedgeDelay,
+    InterruptionChoices,
     Midnight,
     Names,
     OneOrMore,
     OrEmpty,
     PositiveSeconds,
+    ProfileChoice,
     Reasons,
     ResetTime,
     RollingAmount,
@@ -47,12 +50,14 @@ from capability_router.config.values import (
     TimeOfDay,
     Url,
     Zone,
+    as_profile,
     as_reset,
 )
 
 __all__ = [
     "DeactivationConfig",
     "FaultConfig",
+    "HedgeConfig",
     "LimitsConfig",
     "MaintenanceConfig",
     "ModelConfig",
@@ -230,11 +235,19 @@ class BudgetConfig(_Section):
 
 
 class RetryConfig(_Section):
-    """Fields of ``RetryPolicy``."""
+    """Fields of ``RetryPolicy``.
 
+    Attributes:
+        profile: Name of the constructor of ``RetryPolicy`` whose values hold where none is given.
+    """
+
+    profile: ProfileChoice | None = None
     max_attempts: int | None = Field(default=None, ge=1)
     deadline_s: PositiveSeconds | None = Field(default=None, alias="deadline")
     attempt_timeout_s: PositiveSeconds | None = Field(default=None, alias="attempt_timeout")
+    first_token_timeout_s: PositiveSeconds | None = Field(default=None, alias="first_token_timeout")
+    stall_timeout_s: PositiveSeconds | None = Field(default=None, alias="stall_timeout")
+    trial_timeout_s: PositiveSeconds | None = Field(default=None, alias="trial_timeout")
     same_model: int | None = Field(default=None, ge=1)
     scope: ScopeChoice | None = None
     backoff: BackoffChoice | None = None
@@ -243,7 +256,15 @@ class RetryConfig(_Section):
     max_backoff_s: Seconds | None = Field(default=None, alias="max_delay")
     max_wait_s: Seconds | None = Field(default=None, alias="max_wait")
     wait_for: Reasons = ()
+    on_interruption: InterruptionChoices = ()
     budget: BudgetConfig = Field(default_factory=BudgetConfig)
+
+
+class HedgeConfig(_Section):
+    """Fields of ``Hedge``."""
+
+    after: HedgeDelay | None = None
+    min_samples: int | None = Field(default=None, ge=1)
 
 
 class PoolConfig(_Section):
@@ -263,7 +284,8 @@ class PoolConfig(_Section):
     strategy: object = None
     deactivation: DeactivationConfig = Field(default_factory=DeactivationConfig)
     recovery: RecoveryConfig = Field(default_factory=RecoveryConfig)
-    retry: RetryConfig = Field(default_factory=RetryConfig)
+    retry: Annotated[RetryConfig, BeforeValidator(as_profile)] = Field(default_factory=RetryConfig)
+    hedge: HedgeConfig | None = None
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
     quota: QuotaConfig = Field(default_factory=QuotaConfig)
     degrade: DegradeChoices = ()

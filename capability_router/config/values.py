@@ -22,7 +22,7 @@ from capability_router.engine.faults import Health
 from capability_router.engine.feature import Feature
 from capability_router.engine.model import Secret
 from capability_router.engine.reason import Reason
-from capability_router.engine.retry import Backoff, RepeatScope
+from capability_router.engine.retry import Backoff, Interruption, RepeatScope
 from capability_router.engine.rotation import Degrade
 
 __all__ = [
@@ -35,11 +35,14 @@ __all__ = [
     "EveryChoice",
     "Features",
     "HealthChoice",
+    "HedgeDelay",
+    "InterruptionChoices",
     "Midnight",
     "Names",
     "OneOrMore",
     "OrEmpty",
     "PositiveSeconds",
+    "ProfileChoice",
     "Reasons",
     "ResetTime",
     "RollingAmount",
@@ -51,12 +54,15 @@ __all__ = [
     "TimeOfDay",
     "Url",
     "Zone",
+    "as_profile",
     "as_reset",
 ]
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Item = TypeVar("Item")
 
+_PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]+)?)")
+_PROFILES = ("patient",)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -73,6 +79,28 @@ def _member(choices: type[Choice], value: object) -> Choice:
     if not isinstance(value, str) or value not in set(choices):
         raise RefusedError("choice", [str(choice) for choice in choices])
     return choices(value)
+
+
+def _hedge_delay(value: object) -> tuple[str, float]:
+    """Which field of ``Hedge`` says when, and its value."""
+    share = _PERCENTILE.fullmatch(value) if isinstance(value, str) else None
+    if share is not None and float(share[1]) > 0:
+        return "percentile", float(share[1]) / 100
+    try:
+        return "after_s", parse_duration(value if isinstance(value, str) else "")
+    except ValueError:
+        raise RefusedError("hedge_delay") from None
+
+
+def _profile(value: object) -> str:
+    if value not in _PROFILES:
+        raise RefusedError("choice", _PROFILES)
+    return str(value)
+
+
+def as_profile(value: object) -> object:
+    """Take the name of a profile for the section that it stands for."""
+    return {"profile": value} if isinstance(value, str) else value
 
 
 def _every(value: object) -> Every:
@@ -203,6 +231,11 @@ DegradeChoices = OneOrMore[Annotated[Degrade, PlainValidator(partial(_member, De
 BackoffChoice = Annotated[Backoff, PlainValidator(partial(_member, Backoff))]
 HealthChoice = Annotated[Health, PlainValidator(partial(_member, Health))]
 ScopeChoice = Annotated[RepeatScope, PlainValidator(partial(_member, RepeatScope))]
+InterruptionChoices = OneOrMore[
+    Annotated[Interruption, PlainValidator(partial(_member, Interruption))]
+]
+ProfileChoice = Annotated[str, PlainValidator(_profile)]
+HedgeDelay = Annotated[tuple[str, float], PlainValidator(_hedge_delay)]
 EveryChoice = Annotated[Every, PlainValidator(_every)]
 
 SecretText = Annotated[Secret, PlainValidator(_secret)]

@@ -32,6 +32,7 @@ _EXPECTED = {
     "error_rate": "a number above 0 and at most 1, or off",
     "finite_number": "a finite number",
     "float_type": "a number",
+    "hedge_delay": "a duration such as 800ms, or a percentile such as p95",
     "import_path": "the import path of a function, such as my_package.my_module:my_function",
     "int_type": "a whole number",
     "list_type": "a list",

@@ -6,63 +6,25 @@ Decides, and does nothing: a driver performs each step and tells how it went. Kn
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from math import inf
+from dataclasses import replace
 
 from capability_router.engine.decision import Decision
-from capability_router.engine.errors import AllModelsFailedError, NoAvailableModelError
+from capability_router.engine.errors import (
+    AllModelsFailedError,
+    NoAvailableModelError,
+    StreamInterruptedError,
+)
+from capability_router.engine.interruption import Interrupted
 from capability_router.engine.lease import Lease
-from capability_router.engine.model import Model
 from capability_router.engine.outcome import Attempt, Failure, FailureKind, Outcome, Usage
+from capability_router.engine.patience import is_the_callers, timed
 from capability_router.engine.request import CompletionRequest
-from capability_router.engine.retry import RepeatScope
+from capability_router.engine.retry import Interruption, RepeatScope
 from capability_router.engine.router import Router
+from capability_router.engine.steps import Step, Stop, Try, Wait
 from capability_router.engine.timing import Deadline
 
-__all__ = ["Call", "Step", "Stop", "Try", "Wait"]
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """Call this model now, then report ``succeeded``, ``failed`` or ``cancelled``.
-
-    Attributes:
-        lease: The permit; the call ends it.
-        timeout_s: Seconds the attempt may take, > 0.
-    """
-
-    lease: Lease
-    timeout_s: float
-
-    @property
-    def model(self) -> Model:
-        """The model to call."""
-        return self.lease.model
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Pause, then ask again.
-
-    Attributes:
-        seconds: How long, >= 0.
-    """
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Give up.
-
-    Attributes:
-        error: What to raise: the provider's own error where the caller is at fault.
-    """
-
-    error: BaseException
-
-
-Step = Try | Wait | Stop
+__all__ = ["Call"]
 
 _SHORTEST_WAIT_S = 0.05
 
@@ -89,20 +51,21 @@ class Call:
         self._router = router
         self._request = request
         self._record = record
-        self._retry = router.begin_call(request).retry
+        policy = router.begin_call(request)
+        self._retry, self._hedge = policy.retry, policy.hedge
         own = self._retry.deadline_s if request.deadline_s is None else request.deadline_s
         self._deadline = Deadline.after(self._now(), own)
         self._attempts: list[Attempt] = []
         # In the order of trying; a set's would differ from process to process.
         self._tried: dict[str, None] = {}
-        self._lease: Lease | None = None
+        # More than one only while an attempt is hedged.
+        self._legs: list[Try] = []
         self._pool: str | None = None
-        self._granted_s = inf
         self._last: Failure | None = None
+        self._interrupted: Interrupted | None = None
         self._again: str | None = None
         self._try_anyone = False
         self._patience_s = self._retry.max_wait_s
-        self._first_token_s: float | None = None
         self._panic = False
         self._degraded_to: str | None = None
         self._ended = False
@@ -120,7 +83,7 @@ class Call:
     @property
     def lease(self) -> Lease | None:
         """The attempt in progress; None between attempts."""
-        return self._lease
+        return self._legs[0].lease if self._legs else None
 
     def next(self) -> Step:
         """Return what to do now.
@@ -130,61 +93,152 @@ class Call:
         """
         if self._ended:
             raise RuntimeError("the call has ended; start another one")
-        if self._lease is not None:
-            raise RuntimeError(f"report how {self._lease.model.id!r} went before asking for more")
-        if self._last is not None and not self._router.rule(self._last.kind).next_model:
-            return self._stop(self._last.error or self._exhausted(str(self._last.kind)))
-        if self._deadline.passed(self._now()):
-            return self._stop(self._exhausted("the deadline has passed"))
-        if len(self._attempts) >= self._retry.max_attempts:
-            return self._stop(self._exhausted(f"max_attempts is {self._retry.max_attempts}"))
+        if self._legs:
+            raise RuntimeError(f"report how {self._legs[0].model.id!r} went before asking for more")
+        why = self._why_not_on()
+        if why is not None:
+            return self._stop(why)
         if self._retry.scope is RepeatScope.FIRST and self._again is None:
             pause_s = self._pause_before_repeat_s()
             if pause_s is not None:
                 return Wait(pause_s)
         try:
-            self._lease = self._select()
+            lease = self._select()
         except NoAvailableModelError as nobody:
             return self._without_candidate(nobody)
-        self._panic = self._panic or self._lease.panic
-        if self._lease.degraded:
-            self._degraded_to = self._lease.node
-        return Try(self._lease, self._timeout_s())
+        return self._begun(lease)
 
-    def first_token(self) -> None:
-        """Note that a stream has brought its first text, tool call or reasoning."""
-        if self._lease is not None and self._first_token_s is None:
-            self._first_token_s = max(0.0, self._now() - self._lease.started_at)
+    def hedge_after_s(self, *, streamed: bool) -> float | None:
+        """Return the seconds after which the attempt in progress is to be hedged; None for never.
 
-    def succeeded(self, usage: Usage | None = None) -> None:
-        """Report a complete answer; the call has ended."""
-        lease = self._close(None)
-        outcome = Outcome(usage=usage or Usage(), first_token_s=self._first_token_s)
-        self._router.report(lease, outcome)
-        self._end(lease)
+        Args:
+            streamed: Whether it is the first token that is waited for, or the whole answer.
+        """
+        if self._hedge is None or self._request.side_effects:
+            return None
+        return self._hedge.delay_s(self._legs[0].lease.pool.tempo.of(streamed=streamed))
 
-    def failed(self, failure: Failure) -> None:
-        """Report that the attempt gave no answer; ``next`` says what follows."""
-        lease = self._close(failure)
-        self._last, self._first_token_s = failure, None
-        self._tried[lease.model.id] = None
+    def hedge(self) -> Try | None:
+        """Return a second attempt, to run beside the one in progress; None if there is none.
+
+        It takes another active model, and one repetition of the pool's budget.
+        """
+        busy = {leg.model.id for leg in self._legs}
+        limit = self._retry.max_attempts
+        if len(self._attempts) + len(busy) >= limit or self._deadline.passed(self._now()):
+            return None
+        try:
+            lease = self._router.select(self._asked(), [*self._tried, *busy])
+        except NoAvailableModelError:
+            return None
+        second_best = lease.probe or lease.degraded
+        if second_best or not self._router.may_repeat(self._request):
+            self._router.release(lease)
+            return None
+        step = self._begun(lease)
+        step.hedge = True
+        return step
+
+    def won(self, step: Try) -> None:
+        """Note that of two attempts this one is used; nobody is to blame for the other."""
+        for leg in self._legs.copy():
+            if leg is not step:
+                self._leave(leg)
+
+    def first_token(self, step: Try | None = None) -> None:
+        """Note that a stream has brought its first text, tool call or reasoning.
+
+        Args:
+            step: The attempt; None for the only one.
+        """
+        leg = step or (self._legs[0] if self._legs else None)
+        if leg is not None and leg.seen_s is None:
+            leg.seen_s = max(0.0, self._now() - leg.lease.started_at)
+
+    def succeeded(self, usage: Usage | None = None, step: Try | None = None) -> None:
+        """Report a complete answer; the call has ended.
+
+        Args:
+            usage: Its tokens.
+            step: The attempt; None for the only one.
+        """
+        leg = self._leg(step)
+        self.won(leg)
+        self._close(leg, None)
+        outcome = Outcome(usage=usage or Usage(), first_token_s=leg.seen_s)
+        self._router.report(leg.lease, outcome)
+        self._end(leg.lease)
+
+    def failed(self, failure: Failure, step: Try | None = None) -> None:
+        """Report that an attempt gave no answer; ``next`` says what follows.
+
+        Args:
+            failure: Why.
+            step: The attempt; None for the only one.
+        """
+        leg = self._leg(step)
+        if leg.prefill and failure.kind is FailureKind.INVALID_REQUEST:
+            # The beginning that we have put into the request is no fault of the caller's.
+            failure = replace(failure, kind=FailureKind.UNSUPPORTED)
+        self._close(leg, failure)
+        self._last = failure
+        self._tried[leg.model.id] = None
         if failure.kind is FailureKind.CONTEXT_OVERFLOW:
-            self._ask_for_more_than(lease.model.context_window)
-        if self._was_cut_short_by_the_caller(failure):
-            self._router.release(lease, sent=True)
+            self._ask_for_more_than(leg.model.context_window)
+        if is_the_callers(failure, leg, self._retry):
+            self._router.release(leg.lease, sent=True)
         else:
-            self._router.report(lease, Outcome(failure))
+            self._router.report(leg.lease, Outcome(failure))
+
+    def interrupted(self, text: str, *, only_text: bool) -> None:
+        """Note that the attempt that failed last had handed out a part of the answer.
+
+        ``next`` goes on as the pool's ``on_interruption`` says, or stops with an error that holds
+        the part.
+
+        Args:
+            text: What the attempt has handed out.
+            only_text: False if it was more than text, such as a tool call.
+        """
+        if self._interrupted is None:
+            self._interrupted = Interrupted(self._retry.on_interruption, self._request)
+        cause = self._last.error if self._last else None
+        self._interrupted.add(self._attempts[-1].model, text, cause, only_text=only_text)
 
     def cancelled(self) -> None:
         """Report that the caller has left; no model is to blame, and the call has ended."""
-        if self._lease is not None:
-            lease = self._close(Failure(FailureKind.CANCELLED))
-            self._router.release(lease, sent=True)
+        for leg in self._legs.copy():
+            self._leave(leg)
         self._end(None)
 
-    def give_up(self) -> None:
-        """End the call though other models are left; the caller has part of an answer."""
-        self._end(None)
+    def _why_not_on(self) -> BaseException | None:
+        """Return the error that ends the call now, if it does."""
+        last = self._last
+        if last is not None and not self._router.rule(last.kind).next_model:
+            return last.error or self._exhausted(str(last.kind))
+        if self._deadline.passed(self._now()):
+            return self._exhausted("the deadline has passed")
+        if len(self._attempts) >= self._retry.max_attempts:
+            return self._exhausted(f"max_attempts is {self._retry.max_attempts}")
+        if self._interrupted is not None and self._interrupted.way is Interruption.ERROR:
+            return self._exhausted("a part of the answer was handed out")
+        return None
+
+    def _begun(self, lease: Lease) -> Try:
+        self._panic = self._panic or lease.panic
+        if lease.degraded:
+            self._degraded_to = lease.node
+        left_s = self._deadline.left(self._now())
+        step = timed(lease, self._retry, self._request, left_s)
+        if self._interrupted is not None:
+            step.prefill = self._interrupted.prefill
+            step.restarts = not step.prefill
+        self._legs.append(step)
+        return step
+
+    def _asked(self) -> CompletionRequest:
+        interrupted = self._interrupted
+        return self._request if interrupted is None else interrupted.asked(self._request)
 
     def _select(self) -> Lease:
         again, self._again = self._again, None
@@ -192,20 +246,34 @@ class Call:
             lease = self._router.select_model(again, self._request)
             if lease is not None:
                 return lease
+        asked = self._asked()
         anyone, self._try_anyone = self._try_anyone, False
         try:
             # Whoever came back during the pause goes before the model that was alone.
-            return self._router.select(self._request, self._tried)
+            return self._router.select(asked, self._tried)
         except NoAvailableModelError:
+            if self._interrupted is not None and (lease := self._same_model_goes_on(asked)):
+                return lease
             if not (again or anyone):
                 raise
-            return self._router.select(self._request)
+            return self._router.select(asked)
+
+    def _same_model_goes_on(self, asked: CompletionRequest) -> Lease | None:
+        """Ask the model that broke off to go on itself, once, because no other can."""
+        broken = self._interrupted
+        if broken is None or broken.asked_again or not broken.prefill:
+            return None
+        broken.asked_again = True
+        return self._router.select_model(broken.model, asked)
 
     def _without_candidate(self, nobody: NoAvailableModelError) -> Step:
         """Repeat the only model there is, or wait for one to come back, or give up."""
         last = self._last
         if last is not None and last.kind is FailureKind.CONTEXT_OVERFLOW:
             return self._stop(last.error or self._exhausted("no larger model", nobody))
+        if self._interrupted is not None and self._has_prefill():
+            self._interrupted.give_up_way()
+            return self.next()
         if len(self._tried) == 1 and self._retry.scope is RepeatScope.ALONE:
             pause_s = self._pause_before_repeat_s()
             if pause_s is not None:
@@ -219,7 +287,7 @@ class Call:
     def _pause_before_repeat_s(self) -> float | None:
         """Work out whether the model that failed last is asked again, and after which pause."""
         last, retry = self._last, self._retry
-        if last is None or not self._is_repeatable(last):
+        if last is None or self._has_prefill() or not self._is_repeatable(last):
             return None
         model = self._attempts[-1].model
         so_far = sum(attempt.model == model for attempt in self._attempts)
@@ -256,16 +324,8 @@ class Call:
         self._try_anyone = True
         return wait_s
 
-    def _timeout_s(self) -> float:
-        left = self._deadline.left(self._now())
-        asked = inf if self._request.timeout_s is None else self._request.timeout_s
-        # Only what this caller asked for may excuse a model; the pool's own limits are the pool's.
-        self._granted_s = min(asked, inf if self._request.deadline_s is None else left)
-        return min(self._retry.attempt_limit_s, asked, left)
-
-    def _was_cut_short_by_the_caller(self, failure: Failure) -> bool:
-        own_limit = failure.kind is FailureKind.TIMEOUT and failure.status is None
-        return own_limit and self._retry.is_too_short(self._granted_s)
+    def _has_prefill(self) -> bool:
+        return self._interrupted is not None and bool(self._interrupted.prefill)
 
     def _ask_for_more_than(self, window: int | None) -> None:
         """Let only models with a larger context window follow."""
@@ -274,24 +334,22 @@ class Call:
             tokens = max(self._request.input_tokens, missing)
             self._request = replace(self._request, input_tokens=tokens)
 
-    def _close(self, failure: Failure | None) -> Lease:
-        """Take the attempt in progress off the call and write it down."""
-        lease = self._lease
-        if lease is None:
+    def _leg(self, step: Try | None) -> Try:
+        leg = step or (self._legs[0] if self._legs else None)
+        if leg is None or leg not in self._legs:
             raise RuntimeError("no attempt is in progress")
-        self._lease, self._pool = None, lease.pool.name
-        self._attempts.append(
-            Attempt(
-                model=lease.model.id,
-                provider=lease.model.provider,
-                kind=failure.kind if failure else None,
-                status=failure.status if failure else None,
-                latency_s=max(0.0, self._now() - lease.started_at),
-                probe=lease.probe,
-                error=failure.error if failure else None,
-            )
-        )
-        return lease
+        return leg
+
+    def _leave(self, leg: Try) -> None:
+        """End an attempt of which nothing was learnt."""
+        self._close(leg, Failure(FailureKind.CANCELLED))
+        self._router.release(leg.lease, sent=True)
+
+    def _close(self, leg: Try, failure: Failure | None) -> None:
+        """Take an attempt in progress off the call and write it down."""
+        self._legs.remove(leg)
+        self._pool = leg.lease.pool.name
+        self._attempts.append(leg.record(failure, self._now()))
 
     def _exhausted(self, why: str, nobody: NoAvailableModelError | None = None) -> BaseException:
         error = AllModelsFailedError(
@@ -306,7 +364,11 @@ class Call:
 
     def _stop(self, error: BaseException) -> Stop:
         self._end(None)
-        return Stop(error)
+        if self._interrupted is None:
+            return Stop(error)
+        broken = StreamInterruptedError(self._interrupted.text, self._attempts)
+        broken.__cause__ = self._interrupted.cause
+        return Stop(broken)
 
     def _end(self, served: Lease | None) -> None:
         if self._ended:

@@ -361,6 +361,7 @@ class LeaseDesk:
         if latency_s is None:
             latency_s = now - lease.started_at
         if outcome.failure is None:
+            lease.pool.tempo.note(outcome.first_token_s, latency_s)
             self._assessor.succeeded(lease, outcome, latency_s, now)
         else:
             self._assessor.failed(lease, outcome.failure, latency_s, now)

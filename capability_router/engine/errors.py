@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AllModelsFailedError",
     "AmbiguousCapabilityError",
+    "AttemptTimeoutError",
     "CapabilityRouterError",
     "ConfigurationError",
     "IncompleteAnswerError",
@@ -240,6 +241,24 @@ class IncompleteAnswerError(CapabilityRouterError):
 
     def __str__(self) -> str:
         return "the answer ended without a finish reason: it was cut short"
+
+
+class AttemptTimeoutError(CapabilityRouterError, TimeoutError):
+    """An attempt was given up because it took longer than it may.
+
+    Args:
+        awaited: What did not come in time: ``answer``, ``first token``, ``next chunk``, or ``end``
+            for one that was still flowing when the call's deadline came.
+        limit_s: Seconds it was given.
+    """
+
+    def __init__(self, awaited: str, limit_s: float) -> None:
+        super().__init__(awaited, limit_s)
+        self.awaited = awaited
+        self.limit_s = limit_s
+
+    def __str__(self) -> str:
+        return f"the {self.awaited} did not come within {spell(self.limit_s)}"
 
 
 class LeaseEndedError(CapabilityRouterError, ValueError):

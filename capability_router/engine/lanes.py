@@ -114,7 +114,7 @@ class Lanes:
         model = member.model
         if node not in member.places:
             return False
-        if model.features is not None and not requires <= model.features:
+        if requires and model.missing(requires):
             return False
         if space is not None and space != model.embedding_space:
             return False

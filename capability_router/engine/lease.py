@@ -11,6 +11,7 @@ from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.selection import SelectionStrategy
 from capability_router.engine.state import ModelState
+from capability_router.engine.tempo import Tempo
 
 __all__ = ["Lease", "LeaseEnd", "LeasingPool"]
 
@@ -27,6 +28,7 @@ class LeasingPool(Protocol):
     """What a lease knows of the pool that handed it out."""
 
     name: str
+    tempo: Tempo
 
     def trial_returned(self, member: Member, trial: Standby, now: float) -> None:
         """Take a trial back that ended without a result."""

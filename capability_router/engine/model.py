@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from capability_router.engine.feature import features_of
+from capability_router.engine.feature import Feature, features_of
 from capability_router.engine.limits import Limit
 from capability_router.engine.outcome import Usage
 from capability_router.engine.request import CompletionRequest
@@ -146,14 +146,24 @@ class Model:
             return self.price.cost_usd(usage.input_tokens, usage.output_tokens)
         return usage.cost_usd or 0.0
 
+    def missing(self, requires: frozenset[str]) -> frozenset[str]:
+        """Return which features it does not have; one that declares none has all but one.
+
+        That one is ``assistant_prefill``, whose lack would show in the answer, which begins anew,
+        and in no error.
+        """
+        if self.features is not None:
+            return requires - self.features
+        return requires & _HAS_TO_BE_DECLARED
+
     def lacks(self, request: CompletionRequest) -> str | None:
         """Say why this model cannot serve a request; None if it can.
 
         Returns:
             A phrase such as ``lacks vision`` or ``context window 2048 < 5000 tokens``.
         """
-        if self.features is not None and not request.requires <= self.features:
-            return "lacks " + ", ".join(sorted(request.requires - self.features))
+        if missing := self.missing(request.requires):
+            return "lacks " + ", ".join(sorted(missing))
         if self.context_window is not None and request.tokens > self.context_window:
             return f"context window {self.context_window} < {request.tokens} tokens"
         if request.vector_space is not None and request.vector_space != self.embedding_space:
@@ -161,6 +171,9 @@ class Model:
         if request.model is not None and request.model not in (self.id, self.name):
             return f"is not {request.model!r}"
         return None
+
+
+_HAS_TO_BE_DECLARED = frozenset({Feature.ASSISTANT_PREFILL})
 
 
 def _check_count(model_id: str, name: str, count: object) -> None:

@@ -111,6 +111,8 @@ class Attempt:
         status: HTTP status of the failure, if any.
         latency_s: Seconds it took, >= 0.
         probe: True if it was the trial of a model on standby.
+        hedge: True if it ran beside another attempt that took long. Of the two the one that was
+            not used is ``cancelled``.
         error: The provider's own exception, if any.
     """
 
@@ -120,12 +122,13 @@ class Attempt:
     status: int | None = None
     latency_s: float = 0.0
     probe: bool = False
+    hedge: bool = False
     error: BaseException | None = field(default=None, compare=False, repr=False)
 
     def __reduce__(self) -> tuple[object, ...]:
         # The exception stays: few client libraries make theirs so that they can be pickled.
-        facts = (self.model, self.provider, self.kind, self.status, self.latency_s, self.probe)
-        return Attempt, facts
+        facts = (self.model, self.provider, self.kind, self.status, self.latency_s)
+        return Attempt, (*facts, self.probe, self.hedge)
 
     def __str__(self) -> str:
         status = f" (HTTP {self.status})" if self.status else ""
@@ -140,4 +143,5 @@ class Attempt:
             "status": self.status,
             "latency_s": round(self.latency_s, 6),
             "probe": self.probe,
+            "hedge": self.hedge,
         }

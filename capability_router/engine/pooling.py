@@ -34,6 +34,7 @@ from capability_router.engine.roster import Roster
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.rotator import Rotator
 from capability_router.engine.state import ModelState
+from capability_router.engine.tempo import Tempo
 from capability_router.engine.till import Till
 from capability_router.engine.timetable import Timetable
 from capability_router.engine.timing import World, default_world
@@ -82,6 +83,7 @@ class RoutedPool:
         self.rationing = Rationing(self._roster, self._till, self._world)
         self.inquiry = Inquiry(self._roster, self._till)
         self._retries = RetryAccount(rotation_policy.retry.budget, self.now())
+        self.tempo = Tempo()
         self._timetable.start(self.now())
         self._joined = 0
         self._total_requests = 0
@@ -258,9 +260,9 @@ class RoutedPool:
     def pick_model(
         self, model_id: str, request: CompletionRequest, node: str, now: float
     ) -> Lease | None:
-        """Hand out this model and no other; None if it is on standby and its trial is not due."""
+        """Hand out this model and no other; None if it cannot serve, or its trial is not due."""
         member = self._roster.members.get(model_id)
-        if member is None:
+        if member is None or member.model.lacks(request) is not None:
             return None
         self._timetable.run(now)
         if member.standby is not None:

@@ -21,7 +21,7 @@ class CompletionRequest:
         input_tokens: Estimated tokens of the input, >= 0; 0 if not known.
         output_tokens: Tokens that the caller wants back at most, >= 0; 0 if not said.
         pool: Name of the one pool to use; None for every pool that covers the capability.
-        deadline_s: Seconds after which no attempt starts, > 0; None for the pool's own.
+        deadline_s: Seconds after which no attempt starts or goes on, > 0; None for the pool's own.
         timeout_s: Seconds that the caller gives each attempt, > 0; None for the pool's own. A
             shorter one than the pool's is not held against a model that does not make it.
         session: What belongs together, for instance a conversation: the strategy
@@ -32,6 +32,8 @@ class CompletionRequest:
             known has no model to prefer, so it is passed over: a preference fails no request.
         model: The only model that may serve: its id, or the name that its provider calls it by,
             which several may share; None for any.
+        side_effects: True if asking twice would do something twice, for instance with tools that
+            the provider runs itself: such a request is never hedged.
         vector_space: The only ``Model.embedding_space`` that may serve, for vectors that have to
             be compared with others; None for any.
 
@@ -52,6 +54,7 @@ class CompletionRequest:
     prefers: tuple[str, ...] = ()
     vector_space: str | None = None
     model: str | None = None
+    side_effects: bool = False
 
     def __post_init__(self) -> None:
         if self.requires:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 from random import Random
+from typing import Self
 
 from capability_router.engine.outcome import Failure, FailureKind
 
-__all__ = ["Backoff", "RepeatScope", "RetryBudget", "RetryPolicy"]
+__all__ = ["Backoff", "Interruption", "RepeatScope", "RetryBudget", "RetryPolicy"]
 
 _THROTTLED = (FailureKind.RATE_LIMITED, FailureKind.OVERLOADED)
 _BUDGET_WINDOW_S = 10.0
@@ -35,6 +36,18 @@ class RepeatScope(StrEnum):
     """When no other model is left."""
     FIRST = "first"
     """Before another model is tried."""
+
+
+class Interruption(StrEnum):
+    """How a call goes on when a stream breaks after a part of the answer was handed out."""
+
+    ERROR = "error"
+    """With an error that holds the part."""
+    CONTINUE = "continue"
+    """With another model that takes the part as the beginning of its own answer, or else with the
+    same model again; only where the part is nothing but text, and no object was asked for."""
+    RESTART = "restart"
+    """With a chunk that says so, and then a whole answer from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +113,11 @@ class RetryPolicy:
     Attributes:
         max_attempts: Attempts at most over all models, >= 1. Default 10: every model of a usual
             pool once.
-        deadline_s: Seconds after which no attempt starts, > 0; None for no limit. A caller's own
-            deadline goes before it.
-        attempt_timeout_s: Seconds that one attempt may take, > 0; None for 60, a tenth of the
-            OpenAI client's 600 because another model is waiting, or for half of ``deadline_s``
-            where that is shorter, so that another model has its turn.
+        deadline_s: Seconds after which no attempt starts and none goes on, > 0; None for no
+            limit. A caller's own deadline goes before it.
+        attempt_timeout_s: Seconds to a whole answer, or to the first token of a stream, > 0; None
+            for 60, a tenth of the OpenAI client's 600 because another model is waiting, or for
+            half of ``deadline_s`` where that is shorter, so that another model has its turn.
         same_model: Attempts on one model at most, >= 1, where its failure may be repeated as the
             fault table says. Default 2, which with ``scope`` means: once more if it is alone.
         scope: Whether the same model is repeated when it is alone, or before all others.
@@ -120,7 +133,21 @@ class RetryPolicy:
             for the first model that comes back when none is left, >= 0. Default 0: it fails at
             once, and says when to come again.
         wait_for: Reasons of standby that are waited for, of ``Reason``; empty for all.
-        budget: How many repetitions the pool allows.
+        budget: How many repetitions and hedges the pool allows.
+        first_token_timeout_s: Seconds to the first text, tool call or reasoning of a stream, > 0;
+            None for ``attempt_timeout_s``. Models that think without a sign need minutes.
+        stall_timeout_s: Seconds that a stream may be silent after that, > 0. Default 15: a
+            healthy one brings something several times a second.
+        trial_timeout_s: Seconds to the first token of a trial's stream, > 0, or the 99th
+            percentile of the pool where that is larger; it holds for models that have streamed
+            before. Default 5: whoever takes a trial should not pay a whole timeout for a model
+            that is still down.
+        on_interruption: What to do when a stream breaks after a part of the answer was handed
+            out, in the order of preference; where none of it can be done, ``error``.
+
+    Raises:
+        TypeError: If ``on_interruption`` is no tuple.
+        ValueError: If a number is out of its range.
     """
 
     max_attempts: int = 10
@@ -135,6 +162,29 @@ class RetryPolicy:
     max_wait_s: float = 0.0
     wait_for: frozenset[str] = frozenset()
     budget: RetryBudget = field(default_factory=RetryBudget)
+    first_token_timeout_s: float | None = None
+    stall_timeout_s: float = 15.0
+    trial_timeout_s: float = 5.0
+    on_interruption: tuple[Interruption, ...] = (Interruption.CONTINUE,)
+
+    @classmethod
+    def patient(cls) -> Self:
+        """Return the profile for callers who would rather wait than change the model.
+
+        A model that states a short ``Retry-After``, or fails with a 5xx or a lost connection, is
+        asked once more before another one is; one that is silent is not.
+
+        Returns:
+            Repetition first, of what the fault table calls repeatable; at most 5 s of waiting, the
+            usual order of a per-minute limit's last seconds; 10 s to the first token, so that one
+            model that hangs and the next one that serves fit into 15 s; 30 s to a whole answer.
+        """
+        return cls(
+            scope=RepeatScope.FIRST,
+            max_wait_s=5.0,
+            first_token_timeout_s=10.0,
+            attempt_timeout_s=30.0,
+        )
 
     def __post_init__(self) -> None:
         if self.max_attempts < 1 or self.same_model < 1:
@@ -142,13 +192,18 @@ class RetryPolicy:
                 f"max_attempts {self.max_attempts} and same_model {self.same_model} must be at"
                 " least 1"
             )
-        limits = {"attempt_timeout_s": self.attempt_timeout_s, "deadline_s": self.deadline_s}
-        for name, limit in limits.items():
+        for name in ("attempt_timeout_s", "deadline_s", "first_token_timeout_s"):
+            limit: float | None = getattr(self, name)
             if limit is not None and limit <= 0:
                 raise ValueError(f"{name} {limit} must be above 0, or None")
+        for name in ("stall_timeout_s", "trial_timeout_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} {getattr(self, name)} must be above 0")
         for name in ("base_s", "throttled_s", "max_backoff_s", "max_wait_s"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} {getattr(self, name)} must not be below 0")
+        if not isinstance(self.on_interruption, tuple):  # pyright: ignore[reportUnnecessaryIsInstance] - of callers without types
+            raise TypeError(f"on_interruption {self.on_interruption!r} must be a tuple")
 
     @property
     def attempt_limit_s(self) -> float:

@@ -12,6 +12,7 @@ from capability_router.engine.deactivation import (
     ProviderOutage,
     SlowOutlier,
 )
+from capability_router.engine.hedge import Hedge
 from capability_router.engine.limits import Limit
 from capability_router.engine.recovery import Cooldown, RecoveryPolicy
 from capability_router.engine.retry import RetryPolicy
@@ -42,6 +43,7 @@ class RotationPolicy:
         selection: Makes the strategy that orders the active models; a class or a factory that
             takes the source of chance.
         retry: How hard one call tries.
+        hedge: When a slow attempt gets a second one beside it; None for never.
         max_ejected: Share of the pool's models, 0 to 1, that may be on standby for errors at
             once; one model always may. Those beyond it are spared: they serve when nobody else
             can. Default 0.5: a fault that is our own, such as a lost network, must not leave
@@ -58,6 +60,7 @@ class RotationPolicy:
     recovery: RecoveryPolicy = field(default_factory=Cooldown)
     selection: StrategyFactory = StickUntilFailure
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    hedge: Hedge | None = None
     max_ejected: float = 0.5
     slow: SlowOutlier | None = None
     outage: ProviderOutage | None = None

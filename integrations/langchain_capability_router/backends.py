@@ -6,7 +6,7 @@ Knows no router and no other model: what a failure means and who is next is deci
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,23 +75,29 @@ class ChatBackend(Protocol):
     """
 
     def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
-        """Return a complete answer, within ``timeout_s`` seconds where the client can hold it."""
+        """Return a complete answer.
+
+        Args:
+            prompt: What is asked.
+            timeout_s: Seconds it may take, for a client that has to be told; whoever calls this
+                holds them.
+        """
         ...
 
     async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
-        """Return a complete answer within ``timeout_s`` seconds."""
+        """Return a complete answer; as ``generate``, awaiting it."""
         ...
 
     def stream(
         self, prompt: Prompt, timeout_s: float
     ) -> Generator[ChatGenerationChunk, None, None]:
-        """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk where possible."""
+        """Yield an answer; ``timeout_s`` is the longest time that it may bring nothing."""
         ...
 
     def astream(
         self, prompt: Prompt, timeout_s: float
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
-        """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
+        """Yield an answer; as ``stream``, awaiting each chunk."""
         ...
 
 
@@ -100,8 +106,8 @@ class LangChainBackend:
 
     ``invoke`` would count tokens and report runs a second time. The model's own rate limiter is
     honoured; its callbacks, its cache and its ``output_version`` are not, the router has those. A
-    sync call lasts as long as the model's own timeout lets it: nothing can interrupt it, nor one in
-    a second event loop, for which a thread makes a sync call, see ``loops``.
+    call in a second event loop lasts as long as the model's own timeout lets it, for a thread makes
+    a sync call then, see ``loops``.
 
     A stream that ends without saying why was cut, unless nothing is known of such a reason: models
     of the usual providers always give one, any other model is held to it once it has given one.
@@ -133,7 +139,7 @@ class LangChainBackend:
             raise UnsupportedByModelError(f"{type(self.inner).__name__} {why}, by its profile")
 
     def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
-        """Return a complete answer; ``timeout_s`` cannot be held here."""
+        """Return a complete answer; the chat model has limits of its own."""
         del timeout_s
         options = native_options(self.inner, prompt.options)
         if self.inner.rate_limiter is not None:
@@ -143,16 +149,15 @@ class LangChainBackend:
         )
 
     async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
-        """Return a complete answer within ``timeout_s`` seconds."""
+        """Return a complete answer; its rate limiter may take half of ``timeout_s`` seconds."""
         options = native_options(self.inner, prompt.options)
         await self._awaited_turn(timeout_s)
         call = type(self.inner) if is_the_clients_loop() else BaseChatModel
         for left in reversed(range(STALE_CONNECTIONS)):
             try:
-                async with asyncio.timeout(timeout_s):
-                    return await call._agenerate(  # pyright: ignore[reportPrivateUsage]  # see the class
-                        self.inner, self._messages(prompt), prompt.stop, **options
-                    )
+                return await call._agenerate(  # pyright: ignore[reportPrivateUsage]  # see the class
+                    self.inner, self._messages(prompt), prompt.stop, **options
+                )
             except NotImplementedError:
                 if call is not BaseChatModel:
                     raise
@@ -166,7 +171,7 @@ class LangChainBackend:
     def stream(
         self, prompt: Prompt, timeout_s: float
     ) -> Generator[ChatGenerationChunk, None, None]:
-        """Yield an answer; ``timeout_s`` cannot be held here."""
+        """Yield an answer; the chat model has limits of its own."""
         if not self._streams(prompt, sync=True):
             yield whole(self.generate(prompt, timeout_s))
             return
@@ -189,7 +194,7 @@ class LangChainBackend:
     async def astream(
         self, prompt: Prompt, timeout_s: float
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
-        """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
+        """Yield an answer; its rate limiter may take half of ``timeout_s`` seconds."""
         if not self._streams(prompt, sync=False):
             yield whole(await self.agenerate(prompt, timeout_s))
             return
@@ -203,7 +208,7 @@ class LangChainBackend:
             )
             begun = False
             try:
-                while (chunk := await _next_within(timeout_s, chunks)) is not None:
+                async for chunk in chunks:
                     begun = True
                     ending.take(chunk)
                     yield chunk
@@ -221,9 +226,13 @@ class LangChainBackend:
         self._check(ending)
 
     async def _awaited_turn(self, timeout_s: float) -> None:
-        """Wait for the model's own rate limiter, whose patience is nobody's fault."""
+        """Wait for the model's own rate limiter, whose patience is nobody's fault.
+
+        It gets half of the time: an answer that began later would not be there in time.
+        """
         if self.inner.rate_limiter is None:
             return
+        timeout_s /= 2
         try:
             async with asyncio.timeout(timeout_s):
                 await self.inner.rate_limiter.aacquire(blocking=True)
@@ -254,14 +263,6 @@ class LangChainBackend:
         if ending.expected and not ending.told:
             raise IncompleteAnswerError
         self._tells_ending = ending.expected or ending.told
-
-
-async def _next_within(
-    seconds: float, chunks: AsyncIterator[ChatGenerationChunk]
-) -> ChatGenerationChunk | None:
-    """Return the next chunk, or None after the last; see ``waiting`` for why it takes a limit."""
-    async with asyncio.timeout(seconds):
-        return await anext(chunks, None)
 
 
 class _Ending:

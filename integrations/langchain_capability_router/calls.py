@@ -13,11 +13,13 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import BaseModel
 
 from capability_router import drivers
-from capability_router.engine.call import Call, Try
+from capability_router.engine.call import Call
 from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.steps import Try
 from capability_router.router import CapabilityRouter
 from langchain_capability_router.backends import ChatBackend, Prompt
+from langchain_capability_router.continuing import ChatSplice, begun
 from langchain_capability_router.errors import as_model_errors
 from langchain_capability_router.judges import AnswerJudge, ChunkWatch
 from langchain_capability_router.litellm_backend import LiteLLMBackend
@@ -56,7 +58,7 @@ class ChatCall:
         self._prompt = prompt
         self._standing = standing
         self._provider_tools = has_provider_tools(prompt.options)
-        self._model: Model | None = None
+        self._asked: dict[str, Model] = {}
 
     def generate(self) -> ChatResult:
         """Return the answer of the first model that gives one."""
@@ -78,7 +80,8 @@ class ChatCall:
         """Yield the answer of the first model that begins one, and a last chunk about the way."""
         self._prepare()
         named = False
-        chunks = drivers.stream(self._plan, self._open, self._watch, self._router.clock)
+        splice = ChatSplice()
+        chunks = drivers.stream(self._plan, self._open, self._watch, self._router.clock, splice)
         with as_model_errors(), closing(chunks):
             for chunk in chunks:
                 named = named or _is_named(chunk)
@@ -89,7 +92,8 @@ class ChatCall:
         """Yield the answer of the first model that begins one, and a last chunk about the way."""
         await self._aprepare()
         named = False
-        chunks = drivers.astream(self._plan, self._aopen, self._watch, self._router.clock)
+        splice = ChatSplice()
+        chunks = drivers.astream(self._plan, self._aopen, self._watch, self._router.clock, splice)
         with as_model_errors():
             async with aclosing(chunks):
                 async for chunk in chunks:
@@ -123,16 +127,21 @@ class ChatCall:
         return self._backend(step).agenerate(self._prompt, step.timeout_s)
 
     def _open(self, step: Try) -> Generator[ChatGenerationChunk, None, None]:
-        return self._backend(step).stream(self._prompt, step.timeout_s)
+        return self._backend(step).stream(self._begun(step), step.silence_s)
 
     def _aopen(self, step: Try) -> AsyncGenerator[ChatGenerationChunk, None]:
-        return self._backend(step).astream(self._prompt, step.timeout_s)
+        return self._backend(step).astream(self._begun(step), step.silence_s)
 
-    def _watch(self) -> ChunkWatch:
+    def _begun(self, step: Try) -> Prompt:
+        """Return the prompt, with what the caller has of the answer already as its beginning."""
+        return begun(self._prompt, step.prefill) if step.prefill else self._prompt
+
+    def _watch(self, step: Try) -> ChunkWatch:
+        del step
         return ChunkWatch(self._provider_tools)
 
     def _backend(self, step: Try) -> ChatBackend:
-        self._model = step.model
+        self._asked[step.model.id] = step.model
         own = self._standing.own.get(step.model.id)
         if own is not None:
             own.check(step.model, self._plan.request)
@@ -156,9 +165,11 @@ class ChatCall:
 
     def _name(self, known: Mapping[str, Any]) -> dict[str, Any]:
         """Return the name of the model that served, unless it is known."""
-        if self._model is None or known.get("model_name"):
-            return {}
-        return {"model_name": self._model.name}
+        return {} if known.get("model_name") else {"model_name": self._served.name}
+
+    @property
+    def _served(self) -> Model:
+        return self._asked[self._plan.attempts[-1].model]
 
     def _way(self) -> dict[str, Any]:
         attempts = self._plan.attempts
@@ -170,9 +181,7 @@ class ChatCall:
 
     def _traced(self, way: Mapping[str, Any]) -> dict[str, Any]:
         """Return who served and what was tried, for the metadata of the run."""
-        model = self._model
-        if model is None:
-            return {}
+        model = self._served
         vendor = self._router.provider(model.provider).vendor
         return {_FOR_TRACERS: {"provider": vendor, "model": model.name, **way}}
 

@@ -5,7 +5,6 @@ Knows no router and no other model; what is returned has been read and counted.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from math import isfinite
@@ -46,7 +45,8 @@ class Embedder(Protocol):
         Args:
             texts: At least one; exactly one for a query.
             query: True for a query, which some models embed in another way than documents.
-            timeout_s: Seconds to wait at most, where the client can hold it.
+            timeout_s: Seconds to wait at most, for a client that has to be told; the attempt is
+                given up by then in any case.
         """
         ...
 
@@ -70,7 +70,7 @@ class OwnEmbedder:
         self._inner = inner
 
     def embed(self, texts: list[str], *, query: bool, timeout_s: float) -> Reply[Vectors]:
-        """Return a vector for each text; ``timeout_s`` cannot be held here."""
+        """Return a vector for each text; whoever calls this holds the time."""
         del timeout_s
         with _readable():
             if query:
@@ -78,15 +78,15 @@ class OwnEmbedder:
             return _reply(self._inner.embed_documents(texts), texts)
 
     async def aembed(self, texts: list[str], *, query: bool, timeout_s: float) -> Reply[Vectors]:
-        """Return a vector for each text within ``timeout_s`` seconds."""
-        async with asyncio.timeout(timeout_s):
-            for _ in range(STALE_CONNECTIONS):
-                try:
-                    return await self._aembed(texts, query)
-                except Exception as error:
-                    if not is_of_a_closed_loop(error):
-                        raise
-            return await self._aembed(texts, query)
+        """Return a vector for each text; whoever calls this holds the time."""
+        del timeout_s
+        for _ in range(STALE_CONNECTIONS):
+            try:
+                return await self._aembed(texts, query)
+            except Exception as error:
+                if not is_of_a_closed_loop(error):
+                    raise
+        return await self._aembed(texts, query)
 
     async def _aembed(self, texts: list[str], query: bool) -> Reply[Vectors]:
         call = type(self._inner) if is_the_clients_loop() else Embeddings
@@ -128,8 +128,7 @@ class LiteLLMEmbedder:
         """Return a vector for each text within ``timeout_s`` seconds."""
         del query
         litellm = cast("_Embedding", await aload_litellm())
-        async with asyncio.timeout(timeout_s):
-            answer = await litellm.aembedding(**self._request(texts, timeout_s))
+        answer = await litellm.aembedding(**self._request(texts, timeout_s))
         return _read(answer, texts)
 
     def _request(self, texts: list[str], timeout_s: float) -> dict[str, Any]:

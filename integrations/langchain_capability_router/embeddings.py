@@ -9,9 +9,9 @@ from typing import Self
 from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from capability_router.engine.call import Try
 from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.steps import Try
 from capability_router.engine.timing import Deadline
 from capability_router.requirements import input_tokens_of
 from capability_router.router import CapabilityRouter

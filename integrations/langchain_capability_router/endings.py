@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
 
-__all__ = ["ended_with_an_error", "is_last"]
+__all__ = ["ended_by_itself", "ended_with_an_error", "is_last"]
 
 _KEYS = ("finish_reason", "stop_reason", "done_reason", "stopReason", "status")
+
+_BY_ITSELF = frozenset({"complete", "completed", "end_turn", "eos", "stop"})
 
 
 def is_last(chunk: ChatGenerationChunk) -> bool:
     """Return whether a chunk says that the answer ends with it, but for the usage."""
     position = getattr(chunk.message, "chunk_position", None)
     return position == "last" or _reason(chunk) is not None
+
+
+def ended_by_itself(generation: ChatGeneration) -> bool:
+    """Return whether an answer ended because the model had nothing more to say."""
+    return str(_reason(generation)).lower() in _BY_ITSELF
 
 
 def ended_with_an_error(generation: ChatGeneration) -> bool:

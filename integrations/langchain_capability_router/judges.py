@@ -9,7 +9,8 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.outcome import Failure, Usage
-from langchain_capability_router.endings import ended_with_an_error, is_last
+from capability_router.engine.steps import Try
+from langchain_capability_router.endings import ended_by_itself, ended_with_an_error, is_last
 from langchain_capability_router.errors import failure_of
 
 __all__ = ["AnswerJudge", "ChunkWatch"]
@@ -29,15 +30,21 @@ class AnswerJudge:
         """Name what an exception means."""
         return failure_of(error, provider_tools=self._provider_tools)
 
-    def usage(self, answer: ChatResult) -> Usage:
-        """Return the tokens of an answer.
+    def usage(self, answer: ChatResult, step: Try) -> Usage:
+        """Return the tokens of an answer, whoever gave it.
 
         Raises:
-            IncompleteAnswerError: If it holds no message, or ended with an error.
+            IncompleteAnswerError: If it holds no message, not even a token, or ended with an
+                error.
         """
+        del step
         if not answer.generations or ended_with_an_error(answer.generations[0]):
             raise IncompleteAnswerError
-        return _usage(answer.generations[0].message)
+        generation = answer.generations[0]
+        usage = _usage(generation.message)
+        if ended_by_itself(generation) and not (usage.output_tokens or _brings(generation.message)):
+            raise IncompleteAnswerError
+        return usage
 
 
 class ChunkWatch:
@@ -46,7 +53,6 @@ class ChunkWatch:
     Attributes:
         usage: The tokens counted so far; some providers tell input and output apart.
         committed: True once a chunk has brought text, a tool call or reasoning.
-        complete: True once anything came: a backend raises where an answer breaks off.
         finished: True once a chunk has said why the answer ends.
 
     Args:
@@ -58,8 +64,18 @@ class ChunkWatch:
         self._texts: list[str] = []
         self.usage = Usage()
         self.committed = False
-        self.complete = False
         self.finished = False
+        self._ended_by_itself = False
+        self._came = False
+
+    @property
+    def complete(self) -> bool:
+        """True once anything came: a backend raises where an answer breaks off.
+
+        An end alone is nothing: a model that has chosen to say nothing has taken a token for it.
+        """
+        something = self.committed or self.usage.output_tokens
+        return self._came and bool(something or not self._ended_by_itself)
 
     @property
     def text(self) -> str:
@@ -75,11 +91,12 @@ class ChunkWatch:
         if ended_with_an_error(chunk):
             raise IncompleteAnswerError
         message = chunk.message
-        self.complete = True
+        self._came = True
+        self._ended_by_itself = self._ended_by_itself or ended_by_itself(chunk)
         self.finished = self.finished or is_last(chunk)
         content = message.content
         self._texts.append(content if isinstance(content, str) else str(message.text))
-        self.committed = self.committed or _shows_something(message)
+        self.committed = self.committed or _brings(message)
         if getattr(message, "usage_metadata", None):
             more = _usage(message)
             self.usage = Usage(
@@ -99,12 +116,15 @@ def _usage(message: BaseMessage) -> Usage:
     return Usage(counted["input_tokens"], counted["output_tokens"])
 
 
-def _shows_something(message: BaseMessage) -> bool:
+def _brings(message: BaseMessage) -> bool:
     if isinstance(message.content, str):
         shown = bool(message.content)
     else:
         shown = any(_block_shows_something(block) for block in message.content)
-    called = isinstance(message, AIMessageChunk) and bool(message.tool_call_chunks)
+    called = isinstance(message, AIMessage) and bool(
+        message.tool_calls or message.invalid_tool_calls
+    )
+    called = called or (isinstance(message, AIMessageChunk) and bool(message.tool_call_chunks))
     return shown or called or bool(message.additional_kwargs.get("reasoning_content"))
 
 

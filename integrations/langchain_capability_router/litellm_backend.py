@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing
 from typing import Any, Protocol, cast
@@ -11,7 +10,6 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from capability_router.engine.feature import Feature
 from capability_router.engine.model import Model, Provider
-from capability_router.waiting import each_within
 from langchain_capability_router.backends import Prompt, whole
 from langchain_capability_router.litellm_messages import (
     chunk_of,
@@ -64,20 +62,18 @@ class LiteLLMBackend:
         self._comes_whole = features is not None and Feature.STREAMING not in features
 
     def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
-        """Return a complete answer, waiting at most ``timeout_s`` seconds for each byte of it."""
+        """Return a complete answer; LiteLLM waits ``timeout_s`` seconds for each byte of it."""
         return _result(load_litellm().completion(**self._request(prompt, timeout_s)))
 
     async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
-        """Return a complete answer within ``timeout_s`` seconds."""
+        """Return a complete answer; LiteLLM waits ``timeout_s`` seconds for each byte of it."""
         litellm = await aload_litellm()
-        async with asyncio.timeout(timeout_s):
-            answer = await litellm.acompletion(**self._request(prompt, timeout_s))
-        return _result(answer)
+        return _result(await litellm.acompletion(**self._request(prompt, timeout_s)))
 
     def stream(
         self, prompt: Prompt, timeout_s: float
     ) -> Generator[ChatGenerationChunk, None, None]:
-        """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
+        """Yield an answer; LiteLLM waits ``timeout_s`` seconds for each byte of it."""
         if self._comes_whole:
             yield whole(self.generate(prompt, timeout_s))
             return
@@ -90,16 +86,15 @@ class LiteLLMBackend:
     async def astream(
         self, prompt: Prompt, timeout_s: float
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
-        """Yield an answer, waiting at most ``timeout_s`` seconds for each chunk."""
+        """Yield an answer; LiteLLM waits ``timeout_s`` seconds for each byte of it."""
         if self._comes_whole:
             yield whole(await self.agenerate(prompt, timeout_s))
             return
         request = self._request(prompt, timeout_s) | _STREAMED
         litellm = await aload_litellm()
-        async with asyncio.timeout(timeout_s):
-            stream: _Stream = with_end_noted(await litellm.acompletion(**request))
+        stream: _Stream = with_end_noted(await litellm.acompletion(**request))
         async with aclosing(stream):
-            async for chunk in each_within(timeout_s, aiter(stream)):
+            async for chunk in stream:
                 yield _checked(stream, chunk_of(chunk))
             check_finish(stream)
 

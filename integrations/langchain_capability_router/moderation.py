@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Protocol, Self, cast
@@ -10,10 +9,10 @@ from typing import Any, Protocol, Self, cast
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableSerializable
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from capability_router.engine.call import Try
 from capability_router.engine.errors import CapabilityRouterError
 from capability_router.engine.feature import Feature
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.steps import Try
 from capability_router.router import CapabilityRouter
 from langchain_capability_router.configured import Configured
 from langchain_capability_router.errors import UnsupportedByModelError
@@ -227,8 +226,7 @@ class CapabilityModerator(RunnableSerializable[ModerationInput, Moderation]):
         async def ask(step: Try) -> Reply[Moderation]:
             asked = self._asked(litellm, step, subject, is_async=True)
             with _unreadable_as_such():
-                async with asyncio.timeout(step.timeout_s):
-                    answer = await litellm.amoderation(**asked)
+                answer = await litellm.amoderation(**asked)
             return Reply(moderation_of(answer, subject.results, step.model.id))
 
         return await afirst_reply(self.router, self._request(subject), ask)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from capability_router import drivers
-from capability_router.engine.call import Try
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.outcome import Failure, Usage
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.steps import Try
 from capability_router.router import CapabilityRouter
 from langchain_capability_router.errors import as_model_errors, failure_of
 
@@ -54,7 +54,8 @@ class _ReplyJudge(Generic[T]):
     def failure(self, error: Exception) -> Failure:
         return failure_of(error)
 
-    def usage(self, answer: Reply[T]) -> Usage:
+    def usage(self, answer: Reply[T], step: Try) -> Usage:
+        del step
         return answer.usage
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self, cast
@@ -11,9 +10,9 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from capability_router.engine.call import Try
 from capability_router.engine.outcome import Usage
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.steps import Try
 from capability_router.router import CapabilityRouter
 from langchain_capability_router.configured import Configured
 from langchain_capability_router.replies import (
@@ -186,12 +185,10 @@ class CapabilityReranker(BaseDocumentCompressor):
         async def rank(step: Try) -> Reply[list[Document]]:
             own = self._own.get(step.model.id)
             if own is not None:
-                async with asyncio.timeout(step.timeout_s):
-                    kept = await own.acompress_documents(_copies(documents), query, callbacks)
+                kept = await own.acompress_documents(_copies(documents), query, callbacks)
                 return Reply(list(kept)[: self.top_n])
             litellm = cast("_Reranking", await aload_litellm())
-            async with asyncio.timeout(step.timeout_s):
-                answer = await _arerank(litellm, self._asked(step, documents, query))
+            answer = await _arerank(litellm, self._asked(step, documents, query))
             return self._reply(answer, documents)
 
         return await afirst_reply(self.router, self._request(), rank)

@@ -15,6 +15,7 @@ from typing import Any
 
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.outcome import Failure, FailureKind, Usage
+from capability_router.engine.steps import Try
 from capability_router.failures import causes, failure_of, response_headers
 from capability_router.usages import usage_of
 from litellm_capability_router.gemini import was_cut
@@ -51,6 +52,16 @@ _STUMBLES = (AttributeError, LookupError, TypeError)
 
 # What LiteLLM makes of both a lost connection and an error within a stream.
 _LOST = frozenset({FailureKind.SERVER_ERROR, FailureKind.CONNECTION})
+
+_OTHER_PARTS = (
+    "tool_calls",
+    "function_call",
+    "reasoning_content",
+    "audio",
+    "images",
+    "refusal",
+)
+"""What a message or a delta may bring beside text."""
 
 _LAST_EVENTS = frozenset({"response.completed", "response.incomplete"})
 
@@ -136,12 +147,13 @@ class LiteLLMJudge:
         """Name what an exception means."""
         return failure_of_litellm(error)
 
-    def usage(self, answer: object) -> Usage:
-        """Return the tokens of an answer, and what it cost where LiteLLM knows it.
+    def usage(self, answer: object, step: Try) -> Usage:
+        """Return the tokens of the answer to a step, and what it cost where LiteLLM knows it.
 
         Raises:
             IncompleteAnswerError: If it is none, as in ``check_answer``.
         """
+        del step
         check_answer(answer)
         return replace(usage_of(answer), cost_usd=_cost_usd(answer))
 
@@ -153,8 +165,17 @@ class LiteLLMWatch:
         self.text = ""
         self.usage = Usage()
         self.committed = False
-        self.complete = False
         self.finished = False
+        self._is_empty = False
+
+    @property
+    def complete(self) -> bool:
+        """True once the provider has said that the answer ends.
+
+        An end alone is nothing: a model that has chosen to say nothing has taken a token for it.
+        """
+        something = self.committed or self.usage.output_tokens
+        return self.finished and bool(something or not self._is_empty)
 
     def take(self, chunk: Any) -> None:
         """Note one chunk, or one event of another endpoint."""
@@ -169,7 +190,8 @@ class LiteLLMWatch:
             self.text += text
             self.committed = self.committed or bool(text) or _has_more_than_text(choice)
             if choice.finish_reason is not None:
-                self.complete = self.finished = True
+                self.finished = True
+                self._is_empty = choice.finish_reason == "stop"
 
     def failure(self, error: Exception) -> Failure:
         """Name what an exception means."""
@@ -179,13 +201,13 @@ class LiteLLMWatch:
         """Note an event of the Responses API; what is none of these either is taken as it is."""
         kind = getattr(event, "type", None)
         if not isinstance(kind, str):
-            self.committed = self.complete = True
+            self.committed = self.finished = True
             return
         self.committed = self.committed or kind.endswith(".delta")
         if kind.endswith("output_text.delta"):
             self.text += str(event.delta)
         if kind in _LAST_EVENTS:
-            self.complete = self.finished = True
+            self.finished = True
         answered = getattr(event, "response", None)
         if getattr(answered, "usage", None):
             self.usage = usage_of(answered)
@@ -195,10 +217,13 @@ def check_answer(answer: object) -> None:
     """Refuse a chat completion that is none.
 
     Raises:
-        IncompleteAnswerError: If it has no finish reason, or an error in its place.
+        IncompleteAnswerError: If it has no finish reason, or an error in its place, or is a
+            finish reason and nothing else.
     """
     choices = getattr(answer, "choices", None)
     if choices and (_has_error(choices[0]) or _is_unfinished(choices[0])):
+        raise IncompleteAnswerError
+    if choices and not any(map(_brings, choices)) and not usage_of(answer).output_tokens:
         raise IncompleteAnswerError
 
 
@@ -296,6 +321,14 @@ def tells_usage_only(chunk: Any) -> bool:
     return not any(_text(choice) or _has_more_than_text(choice) for choice in choices)
 
 
+def _brings(choice: Any) -> bool:
+    """Whether a whole choice holds anything, or has ended in a way that explains why not."""
+    message = getattr(choice, "message", None)
+    if message is None or choice.finish_reason != "stop":
+        return True
+    return bool(message.content) or any(getattr(message, part, None) for part in _OTHER_PARTS)
+
+
 def _text(choice: Any) -> str:
     """Return the text of a choice, of a chat completion or of a text completion."""
     delta = getattr(choice, "delta", choice)
@@ -304,10 +337,7 @@ def _text(choice: Any) -> str:
 
 def _has_more_than_text(choice: Any) -> bool:
     delta = getattr(choice, "delta", choice)
-    return any(
-        getattr(delta, part, None)
-        for part in ("tool_calls", "function_call", "reasoning_content", "audio", "refusal")
-    )
+    return any(getattr(delta, part, None) for part in _OTHER_PARTS)
 
 
 def _cost_usd(answer: object) -> float | None:

@@ -7,8 +7,7 @@ else happens, every attempt is reported once, and nothing of LiteLLM's routing i
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ from capability_router import CapabilityRouter, CompletionRequest, Model, Try, d
 from capability_router.drivers import Watch
 from capability_router.engine.call import Call
 from capability_router.engine.errors import nearest
-from capability_router.waiting import each_within
+from capability_router.engine.lease import Lease
 from litellm_capability_router.answers import (
     aclosed,
     check_finish,
@@ -28,6 +27,7 @@ from litellm_capability_router.answers import (
     finishes,
     source_of,
 )
+from litellm_capability_router.continuing import continued
 from litellm_capability_router.costs import PriceList, PricingJudge, priced
 from litellm_capability_router.deployments import NO_RETRIES, for_tools, may_ask_for_usage
 from litellm_capability_router.endpoints import Endpoint
@@ -69,6 +69,8 @@ class CapabilityCalls:
     def __init__(self, router: CapabilityRouter, reach: Reach) -> None:
         self._router = router
         self._reach = reach
+        self._prices = PriceList(reach.deployed)
+        self._judge = PricingJudge(self._prices)
         # Failing is nothing special here: LiteLLM would print an advertisement for each failure.
         litellm.suppress_debug_info = True
 
@@ -88,7 +90,7 @@ class CapabilityCalls:
             def attempt(step: Try) -> Any:
                 return endpoint.call(**prepare(step))
 
-            answer = drivers.call(plan, attempt, self._judge(plan), self._router.clock)
+            answer = drivers.call(plan, attempt, self._judge, self._router.clock)
             return _signed(answer, plan)
 
     async def acall(self, endpoint: Endpoint, capability: str, arguments: Arguments) -> Any:
@@ -98,51 +100,54 @@ class CapabilityCalls:
             if arguments.get("stream"):
                 return await self._astream(endpoint, plan, prepare, _wants_usage(arguments))
 
-            async def attempt(step: Try) -> Any:
-                # LiteLLM's own timeout begins anew with each byte that a provider trickles.
-                async with asyncio.timeout(step.timeout_s):
-                    return await endpoint.call(**prepare(step))
+            def attempt(step: Try) -> Awaitable[Any]:
+                called: Awaitable[Any] = endpoint.call(**prepare(step))
+                return called
 
-            answer = await drivers.acall(plan, attempt, self._judge(plan), self._router.clock)
+            answer = await drivers.acall(plan, attempt, self._judge, self._router.clock)
             return _signed(answer, plan)
 
     def _stream(self, endpoint: Endpoint, plan: Call, prepare: _Prepare, tells_usage: bool) -> Any:
-        opened: list[Any] = []
+        opened: dict[Lease | None, Any] = {}
 
         def attempt(step: Try) -> Generator[Any, None, None]:
-            opened.append(with_end_noted(endpoint.call(**prepare(step))))
-            with closed(opened[-1]) as chunks:
+            opened[step.lease] = with_end_noted(endpoint.call(**prepare(step)))
+            with closed(opened[step.lease]) as chunks:
                 for chunk in chunks:
                     if finishes(chunk):
                         check_finish(source_of(chunks))
                     yield chunk
 
-        chunks = drivers.stream(plan, attempt, self._watch(endpoint, plan), self._router.clock)
-        return _signed(CapabilityStream.primed(chunks, opened, tells_usage), plan)
+        chunks = drivers.stream(
+            plan, attempt, self._watcher(endpoint), self._router.clock, endpoint.splice()
+        )
+        return _signed(
+            CapabilityStream.primed(chunks, lambda: opened[plan.lease], tells_usage), plan
+        )
 
     async def _astream(
         self, endpoint: Endpoint, plan: Call, prepare: _Prepare, tells_usage: bool
     ) -> Any:
-        opened: list[Any] = []
+        opened: dict[Lease | None, Any] = {}
 
         async def attempt(step: Try) -> AsyncGenerator[Any, None]:
-            async with asyncio.timeout(step.timeout_s):
-                opened.append(with_end_noted(await endpoint.call(**prepare(step))))
-            async with aclosed(opened[-1]) as chunks:
-                async for chunk in each_within(step.timeout_s, aiter(chunks)):
+            opened[step.lease] = with_end_noted(await endpoint.call(**prepare(step)))
+            async with aclosed(opened[step.lease]) as chunks:
+                async for chunk in chunks:
                     if finishes(chunk):
                         check_finish(source_of(chunks))
                     yield chunk
 
-        chunks = drivers.astream(plan, attempt, self._watch(endpoint, plan), self._router.clock)
-        return _signed(await AsyncCapabilityStream.primed(chunks, opened, tells_usage), plan)
+        chunks = drivers.astream(
+            plan, attempt, self._watcher(endpoint), self._router.clock, endpoint.splice()
+        )
+        return _signed(
+            await AsyncCapabilityStream.primed(chunks, lambda: opened[plan.lease], tells_usage),
+            plan,
+        )
 
-    def _judge(self, plan: Call) -> PricingJudge:
-        return PricingJudge(PriceList(plan, self._reach.deployed))
-
-    def _watch(self, endpoint: Endpoint, plan: Call) -> Callable[[], Watch[Any]]:
-        prices = PriceList(plan, self._reach.deployed)
-        return lambda: priced(endpoint.watch(), prices)
+    def _watcher(self, endpoint: Endpoint) -> Callable[[Try], Watch[Any]]:
+        return lambda step: priced(endpoint.watch(), step.model, self._prices)
 
     def _begin(
         self, endpoint: Endpoint, capability: str, arguments: Arguments
@@ -202,6 +207,8 @@ class CapabilityCalls:
                 "include_usage": True,
                 **(asked.get("stream_options") or {}),
             }
+        if step.prefill:
+            prepared |= continued(asked, step.prefill, str(params.get("custom_llm_provider")))
         if plan.attempts:
             # It has told of the attempt before; LiteLLM would tell nothing of this one.
             prepared.pop("litellm_logging_obj", None)
@@ -216,7 +223,8 @@ class CapabilityCalls:
         stated = [params.get("timeout"), self._reach.timeout]
         if asked.get("stream"):
             stated.append(params.get("stream_timeout"))
-        return min([step.timeout_s, *(each for each in stated if isinstance(each, int | float))])
+        own_s = step.silence_s if asked.get("stream") else step.timeout_s
+        return min([own_s, *(each for each in stated if isinstance(each, int | float))])
 
 
 def _wants_usage(arguments: Arguments) -> bool:

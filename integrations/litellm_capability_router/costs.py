@@ -14,8 +14,8 @@ import litellm
 
 from capability_router import Model
 from capability_router.drivers import Watch
-from capability_router.engine.call import Call
 from capability_router.engine.outcome import Failure, Usage
+from capability_router.engine.steps import Try
 from litellm_capability_router.answers import LiteLLMJudge, as_cost
 from litellm_capability_router.deployments import NoDeploymentError
 from litellm_capability_router.listing import Deployed
@@ -24,36 +24,28 @@ __all__ = ["PriceList", "PricingJudge", "priced"]
 
 
 class PriceList:
-    """LiteLLM's prices, as far as the model that a call is at has none of its own.
+    """LiteLLM's prices, for models that have none of their own.
 
     Args:
-        plan: The call.
         deployed: Tells how a model is deployed.
     """
 
-    def __init__(self, plan: Call, deployed: Callable[[Model], Deployed]) -> None:
-        self._plan = plan
+    def __init__(self, deployed: Callable[[Model], Deployed]) -> None:
         self._deployed = deployed
 
-    @property
-    def is_needed(self) -> bool:
-        """Whether an attempt is in progress at a model without a price."""
-        lease = self._plan.lease
-        return lease is not None and lease.model.price is None
-
-    def with_cost(self, usage: Usage, told: object = None) -> Usage:
+    def with_cost(self, model: Model, usage: Usage, told: object = None) -> Usage:
         """Return the usage with its cost in US dollars, or as it is where no price is known.
 
         Args:
+            model: The model that was used.
             usage: The tokens, all of them.
             told: How the provider has told them: of those that LiteLLM has read, it knows which
                 ones were cached, and cheaper.
         """
-        lease = self._plan.lease
-        if lease is None or not usage.total_tokens:
+        if not usage.total_tokens:
             return usage
         try:
-            deployed = self._deployed(lease.model)
+            deployed = self._deployed(model)
         except NoDeploymentError:
             # It has gone while it answered, and leaves the answer without a price.
             return usage
@@ -70,34 +62,35 @@ class PricingJudge(LiteLLMJudge):
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices
 
-    def usage(self, answer: object) -> Usage:
-        """Return the tokens of an answer and what it cost.
+    def usage(self, answer: object, step: Try) -> Usage:
+        """Return the tokens of the answer to a step and what it cost.
 
         Raises:
             IncompleteAnswerError: If it is none, as in ``check_answer``.
         """
-        usage = super().usage(answer)
+        usage = super().usage(answer, step)
         # Messages are plain dictionaries: LiteLLM has no place in them to write a cost to.
-        unpriced = isinstance(answer, Mapping) and self._prices.is_needed
-        return self._prices.with_cost(usage) if unpriced else usage
+        unpriced = isinstance(answer, Mapping) and step.model.price is None
+        return self._prices.with_cost(step.model, usage) if unpriced else usage
 
 
-def priced(watch: Watch[Any], prices: PriceList) -> Watch[Any]:
-    """Let a watch tell the cost where the model that is being called has no price."""
-    return _PricingWatch(watch, prices) if prices.is_needed else watch
+def priced(watch: Watch[Any], model: Model, prices: PriceList) -> Watch[Any]:
+    """Let a watch over a stream of a model tell the cost, where the model has no price."""
+    return _PricingWatch(watch, model, prices) if model.price is None else watch
 
 
 class _PricingWatch:
     """Another watch, whose usage has a cost."""
 
-    def __init__(self, watch: Watch[Any], prices: PriceList) -> None:
+    def __init__(self, watch: Watch[Any], model: Model, prices: PriceList) -> None:
         self._watch = watch
+        self._model = model
         self._prices = prices
         self._told: object = None
 
     @property
     def usage(self) -> Usage:
-        return self._prices.with_cost(self._watch.usage, self._told)
+        return self._prices.with_cost(self._model, self._watch.usage, self._told)
 
     @property
     def committed(self) -> bool:

@@ -15,7 +15,9 @@ import litellm
 
 from capability_router.drivers import Watch
 from capability_router.engine.default_tree import DEFAULT_TREE
+from capability_router.joining import Splice
 from litellm_capability_router.answers import LiteLLMWatch
+from litellm_capability_router.continuing import ChatSplice
 from litellm_capability_router.messages import AnthropicWatch
 
 __all__ = ["ENDPOINTS", "Endpoint"]
@@ -32,6 +34,7 @@ class Endpoint:
         metadata: Where LiteLLM keeps its own facts: the providers of some endpoints have a
             parameter ``metadata`` of their own.
         watch: Makes the watch over a stream of it.
+        splice: Makes what lets the streams of two models be one; None where they cannot be.
         homes: Nodes of the default tree whose models it can ask; empty for all but ``_ALOOF``.
     """
 
@@ -40,6 +43,7 @@ class Endpoint:
     function: str = ""
     metadata: str = "metadata"
     watch: Callable[[], Watch[Any]] = LiteLLMWatch
+    splice: Callable[[], Splice[Any] | None] = lambda: None
     homes: tuple[str, ...] = ()
 
     @property
@@ -103,12 +107,13 @@ def _both(
     name: str,
     *positional: str,
     metadata: str = "metadata",
+    splice: Callable[[], Splice[Any] | None] = lambda: None,
     homes: tuple[str, ...] = (),
 ) -> tuple[Endpoint, Endpoint]:
     names = positional or ("model",)
     return (
-        Endpoint(name, names, metadata=metadata, homes=homes),
-        Endpoint(f"a{name}", names, metadata=metadata, homes=homes),
+        Endpoint(name, names, metadata=metadata, splice=splice, homes=homes),
+        Endpoint(f"a{name}", names, metadata=metadata, splice=splice, homes=homes),
     )
 
 
@@ -122,7 +127,7 @@ def _messages(name: str) -> Endpoint:
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    *_both("completion", "model", "messages"),
+    *_both("completion", "model", "messages", splice=ChatSplice),
     *_both("text_completion", "model", "prompt"),
     *_both("responses", metadata="litellm_metadata"),
     *_both("embedding", "model", "input", homes=("representation",)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing, closing
 from itertools import chain
 from typing import Any
@@ -43,18 +43,18 @@ class CapabilityStream(_Stream):
 
     @classmethod
     def primed(
-        cls, chunks: Generator[Any, None, None], opened: list[Any], tells_usage: bool
+        cls, chunks: Generator[Any, None, None], served: Callable[[], Any], tells_usage: bool
     ) -> Any:
         """Fetch the first chunk, so that what fails before it is replaced, or raised, here.
 
         Args:
             chunks: The chunks of the call.
-            opened: LiteLLM's streams, one per attempt; the last one serves.
+            served: Tells, once the first chunk has come, which stream of LiteLLM's it is from.
             tells_usage: Whether the caller wants the chunk with the usage.
         """
         ours = _translated(chunks, tells_usage)
         first = next(ours)
-        return _kind_of(opened[-1], cls)(first, ours, opened[-1])
+        return _kind_of(served(), cls)(first, ours, served())
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -74,12 +74,12 @@ class AsyncCapabilityStream(_Stream):
 
     @classmethod
     async def primed(
-        cls, chunks: AsyncGenerator[Any, None], opened: list[Any], tells_usage: bool
+        cls, chunks: AsyncGenerator[Any, None], served: Callable[[], Any], tells_usage: bool
     ) -> Any:
         """Fetch the first chunk, so that what fails before it is replaced, or raised, here."""
         ours = _atranslated(chunks, tells_usage)
         first = await anext(ours)
-        return _kind_of(opened[-1], cls)(first, ours, opened[-1])
+        return _kind_of(served(), cls)(first, ours, served())
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,13 +14,20 @@ from capability_router.engine.deactivation import (
 )
 from capability_router.engine.faults import FAULT_TABLE, FaultRule, Health
 from capability_router.engine.feature import Feature
+from capability_router.engine.hedge import Hedge
 from capability_router.engine.limits import Limit, Unit
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Price
 from capability_router.engine.outcome import FailureKind
 from capability_router.engine.reason import Reason
 from capability_router.engine.recovery import Cooldown
-from capability_router.engine.retry import Backoff, RepeatScope, RetryBudget, RetryPolicy
+from capability_router.engine.retry import (
+    Backoff,
+    Interruption,
+    RepeatScope,
+    RetryBudget,
+    RetryPolicy,
+)
 from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.selection import Priority
 from capability_router.engine.tree import CapabilityTree
@@ -89,8 +97,13 @@ pools:
       throttled_delay: 2s
       max_delay: 9s
       max_wait: 5s
+      first_token_timeout: 8s
+      stall_timeout: 7s
+      trial_timeout: 6s
+      on_interruption: [continue, restart]
       wait_for: [rate_limited, request_limit]
       budget: {share: 0.3, per_second: 2}
+    hedge: {after: 800ms, min_samples: 30}
     limits: {requests: 100/minute}
     quota: {usd: 5/day}
     degrade: [siblings, ancestors]
@@ -176,7 +189,12 @@ def test_every_setting_of_a_pool_reaches_its_policy(plan: Blueprint) -> None:
             *(3, 60.0, 30.0, 4, RepeatScope.FIRST, Backoff.FIXED, 0.02, 2.0, 9.0, 5.0),
             wait_for=frozenset({Reason.RATE_LIMITED, Reason.REQUEST_LIMIT}),
             budget=RetryBudget(0.3, 2.0),
+            first_token_timeout_s=8.0,
+            stall_timeout_s=7.0,
+            trial_timeout_s=6.0,
+            on_interruption=(Interruption.CONTINUE, Interruption.RESTART),
         ),
+        hedge=Hedge(0.8, min_samples=30),
         max_ejected=0.7,
         slow=SlowOutlier(4.0, 11, 2, 20.0, first_token=True),
         outage=ProviderOutage(3, 0.6),
@@ -192,6 +210,36 @@ def test_every_setting_of_a_pool_reaches_its_policy(plan: Blueprint) -> None:
         ),
         degrade=(Degrade.SIBLINGS, Degrade.ANCESTORS),
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "policy"),
+    [
+        ("retry: patient", RetryPolicy.patient()),
+        (
+            "retry: {profile: patient, max_wait: 1s}",
+            replace(RetryPolicy.patient(), max_wait_s=1.0),
+        ),
+        ("retry: {on_interruption: error}", RetryPolicy(on_interruption=(Interruption.ERROR,))),
+    ],
+)
+def test_profile_holds_where_nothing_else_is_said(written: str, policy: RetryPolicy) -> None:
+    (pool,) = loads(f"pools: {{text: {{hierarchy_node: chat-completion, {written}}}}}").pools
+    assert pool.policy.retry == policy
+
+
+@pytest.mark.parametrize(
+    ("written", "hedge"),
+    [
+        ("{}", Hedge()),
+        ("{after: p95}", Hedge(percentile=0.95)),
+        ("{after: p99.5}", Hedge(percentile=0.995)),
+        ("{after: 0s}", Hedge(after_s=0.0)),
+    ],
+)
+def test_hedge_starts_after_a_time_or_a_percentile(written: str, hedge: Hedge) -> None:
+    (pool,) = loads(f"pools: {{text: {{hierarchy_node: chat-completion, hedge: {written}}}}}").pools
+    assert pool.policy.hedge == hedge
 
 
 def test_what_is_not_given_is_left_to_the_engine(plan: Blueprint) -> None:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from math import inf
 
-from capability_router.engine.call import Call, Stop, Try, Wait
+from capability_router.engine.call import Call
 from capability_router.engine.default_tree import TreeMapping
 from capability_router.engine.errors import (
     AllModelsFailedError,
@@ -24,6 +24,7 @@ from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import RepeatScope
 from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.steps import Stop, Try, Wait
 from capability_router.engine.tree import CapabilityTree
 from capability_router.testing.clock import ManualClock
 from tests.engine.building import Rig, ids

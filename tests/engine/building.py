@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import TypeVar
 
 from capability_router import drivers
-from capability_router.engine.call import Try
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
 from capability_router.engine.lease import Lease
@@ -21,6 +20,7 @@ from capability_router.engine.outcome import Failure, FailureKind, Outcome, Usag
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.state import ModelState
+from capability_router.engine.steps import Try
 from capability_router.engine.tree import CapabilityTree
 from capability_router.failures import failure_of
 from capability_router.router import CapabilityRouter
@@ -174,7 +174,7 @@ class Chunk:
 class TextWatch:
     """Follows a stream of ``Chunk``."""
 
-    def __init__(self) -> None:
+    def __init__(self, _: Try) -> None:
         self.text = ""
         self.usage = Usage()
         self.committed = False

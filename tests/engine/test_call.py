@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from capability_router.engine.call import Call, Step, Stop, Try, Wait
+from capability_router.engine.call import Call
 from capability_router.engine.decision import Decision
 from capability_router.engine.errors import (
     AllModelsFailedError,
@@ -18,6 +18,7 @@ from capability_router.engine.recovery import Cooldown
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import RetryPolicy
 from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.steps import Step, Stop, Try, Wait
 from tests.engine.building import CHAT, Rig, model
 
 ERROR = Failure(FailureKind.SERVER_ERROR, status=500, error=RuntimeError("of the provider"))
@@ -357,8 +358,8 @@ def test_decision_tells_who_served_from_which_pool_and_what_was_tried() -> None:
         "served_by": "b/y",
         "pool": "chat",
         "attempts": [
-            {**first, "latency_s": 0.0, "probe": False},
-            {**second, "latency_s": 0.25, "probe": False},
+            {**first, "latency_s": 0.0, "probe": False, "hedge": False},
+            {**second, "latency_s": 0.25, "probe": False, "hedge": False},
         ],
         "panic": False,
         "degraded_to": None,
@@ -382,7 +383,7 @@ def test_each_call_has_exactly_one_decision() -> None:
     call = Call(rig.router, CompletionRequest("chat-completion"), decisions.append)
     fail(call, FailureKind.TIMEOUT)
     call.next()
-    call.give_up()
+    call.cancelled()
     call.cancelled()
     assert [decision.served_by for decision in decisions] == [None]
 

@@ -248,9 +248,16 @@ async def test_two_tasks_of_one_loop_do_not_wait_for_each_other() -> None:
 
 
 SYNC_NAMES = {
+    "_abegun": "_begun",
+    "_ashown": "_shown",
+    "_afirst": "_first",
     "_anext": "_next",
     "acall": "call",
+    "alimited": "limited",
+    "anext": "next",
+    "araced": "raced",
     "astream": "stream",
+    "aclose": "close",
     "aclosing": "closing",
     "asleep": "sleep",
     "AsyncGenerator": "Generator",
@@ -276,6 +283,10 @@ class Awaitless(ast.NodeTransformer):
     def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.With:
         self.generic_visit(node)
         return ast.With(**{name: getattr(node, name) for name in node._fields})
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
+        names = [ast.alias(SYNC_NAMES.get(each.name, each.name)) for each in node.names]
+        return ast.ImportFrom(node.module, names, node.level)
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(SYNC_NAMES.get(node.id, node.id), node.ctx)
@@ -308,7 +319,14 @@ def awaitless(text: str, name: str) -> str:
     return ast.dump(Awaitless().visit(driver), indent=1)
 
 
-PAIRS = [("call", "acall"), ("stream", "astream"), ("_next", "_anext")]
+PAIRS = [
+    ("call", "acall"),
+    ("stream", "astream"),
+    ("_begun", "_abegun"),
+    ("_shown", "_ashown"),
+    ("_first", "_afirst"),
+    ("_next", "_anext"),
+]
 
 
 @pytest.mark.parametrize(("sync", "asynchronous"), PAIRS)

@@ -4,7 +4,6 @@ import pickle
 
 import pytest
 
-from capability_router.engine.call import Try
 from capability_router.engine.errors import (
     AllModelsFailedError,
     ConfigurationError,
@@ -17,6 +16,7 @@ from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import RetryPolicy
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.selection import Priority
+from capability_router.engine.steps import Try
 from capability_router.testing.clock import ManualClock
 from tests.engine.building import Rig
 

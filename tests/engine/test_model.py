@@ -144,4 +144,5 @@ def test_attempt_is_one_readable_line_and_plain_values() -> None:
         "status": 408,
         "latency_s": 1.234568,
         "probe": False,
+        "hedge": False,
     }

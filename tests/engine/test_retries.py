@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capability_router.engine.call import Call, Step, Stop, Try, Wait
+from capability_router.engine.call import Call
 from capability_router.engine.limits import Limit, Unit
 from capability_router.engine.model import Model
 from capability_router.engine.outcome import Failure, FailureKind
@@ -15,6 +15,7 @@ from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import Backoff, RepeatScope, RetryBudget, RetryPolicy
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.selection import Priority
+from capability_router.engine.steps import Step, Stop, Try, Wait
 from tests.engine.building import DRIVERS, Driver, ProviderError, Rig, Script, overloaded
 
 BROKEN = Failure(FailureKind.SERVER_ERROR)

@@ -4,16 +4,16 @@ from tests.house.source import ENGINE, Source, broken, imports, sources
 
 # A new module takes the lowest floor that its imports allow.
 FLOORS = (
-    {"agenda", "default_tree", "outcome", "reason", "timing"},
-    {"decision", "errors", "events", "faults", "limits", "retry"},
+    {"agenda", "default_tree", "outcome", "reason", "tempo", "timing"},
+    {"decision", "errors", "events", "faults", "hedge", "limits", "retry"},
     {"feature", "state", "tree"},
     {"recovery", "request"},
-    {"model"},
+    {"interruption", "model"},
     {"accounts", "deactivation", "ledger", "member", "membership"},
     {"adaptive", "affinity", "sampling", "selection", "till"},
     {"costs", "headroom", "lease", "preferring", "rotation", "scored"},
-    {"blueprint", "lanes"},
-    {"roster"},
+    {"blueprint", "lanes", "steps"},
+    {"patience", "roster"},
     {"inquiry", "rationing", "rotator"},
     {"timetable"},
     {"pooling"},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import litellm
@@ -18,7 +16,6 @@ from capability_router import (
     UnknownCapabilityError,
 )
 from capability_router.lab import Lab, hang, server_error, unauthorized
-from capability_router.waiting import each_within
 from litellm_capability_router import attach, capability_model_list
 from litellm_capability_router.answers import failure_of_litellm
 from litellm_capability_router.deployments import completion_params
@@ -342,14 +339,3 @@ def test_detaching_twice_is_no_error() -> None:
     attachment = attach(litellm.Router(model_list=[]), CapabilityRouter())
     attachment.detach()
     attachment.detach()
-
-
-async def test_a_provider_that_only_keeps_the_connection_alive_is_given_up() -> None:
-    async def trickle() -> AsyncIterator[str]:
-        yield "first"
-        await asyncio.Future[None]()
-
-    items = each_within(0.01, trickle())
-    assert await anext(items) == "first"
-    with pytest.raises(TimeoutError):
-        await anext(items)

@@ -21,34 +21,36 @@ from langchain_capability_router import ChatCapabilityRouter
 from litellm_capability_router import attach
 from tests.connections import connections, run
 from tests.langchain.pools import collected, joined
-from tests.litellm.surfaces import astream, async_
+from tests.litellm.surfaces import SURFACES, Surface
 from tests.trickling import trickling
 
 
-def by_litellm(router: CapabilityRouter) -> str:
-    host = litellm.Router(model_list=[])
-    attach(host, router)
-    return async_(host)
+def by_litellm(surface: Surface) -> Callable[[CapabilityRouter], str]:
+    def ask(router: CapabilityRouter) -> str:
+        host = litellm.Router(model_list=[])
+        attach(host, router)
+        return surface(host)
+
+    return ask
 
 
-def by_litellm_stream(router: CapabilityRouter) -> str:
-    host = litellm.Router(model_list=[])
-    attach(host, router)
-    return astream(host)
+def chat(router: CapabilityRouter) -> ChatCapabilityRouter:
+    return ChatCapabilityRouter(router=router, capability="chat-completion")
 
 
-def by_langchain(router: CapabilityRouter) -> str:
-    chat = ChatCapabilityRouter(router=router, capability="chat-completion")
-    return str(run(chat.ainvoke("count to three")).text)
+ASKS: dict[str, Callable[[CapabilityRouter], str]] = {
+    **{name: by_litellm(surface) for name, surface in SURFACES.items()},
+    "invoke": lambda router: str(chat(router).invoke("count to three").text),
+    "ainvoke": lambda router: str(run(chat(router).ainvoke("count to three")).text),
+    "stream": lambda router: str(joined(chat(router).stream("count to three")).text),
+    "astream": lambda router: str(
+        joined(run(collected(chat(router).astream("count to three")))).text
+    ),
+}
 
 
-def by_langchain_stream(router: CapabilityRouter) -> str:
-    chat = ChatCapabilityRouter(router=router, capability="chat-completion")
-    return str(joined(run(collected(chat.astream("count to three")))).text)
-
-
-@pytest.mark.parametrize("ask", [by_litellm, by_litellm_stream, by_langchain, by_langchain_stream])
-def test_async_attempt_is_given_up_and_the_next_model_serves(
+@pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
+def test_attempt_is_given_up_and_the_next_model_serves(
     ask: Callable[[CapabilityRouter], str],
 ) -> None:
     policy = RotationPolicy(selection=Priority, retry=RetryPolicy(attempt_timeout_s=0.3))

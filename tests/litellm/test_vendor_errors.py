@@ -7,7 +7,7 @@ from pathlib import Path
 import litellm
 import pytest
 
-from capability_router import Failure, FailureKind
+from capability_router import CapabilityRouter, Failure, FailureKind, Model, Try
 from capability_router.engine.errors import IncompleteAnswerError
 from litellm_capability_router.answers import LiteLLMJudge, failure_of_litellm
 from tests.connections import connections
@@ -169,8 +169,12 @@ def test_error_of_openrouter_in_a_choice_is_no_answer(server: Scripted) -> None:
     server.answer = Answer(200, {"id": "gen-1", "object": "chat.completion", "choices": [failed]})
     answer = litellm.completion(**arguments("openrouter", server.url))
     assert answer.choices[0].finish_reason == "stop"
+    router = CapabilityRouter()
+    router.register(Model("openrouter/m", ("chat-completion",)))
+    step = router.plan("chat-completion").next()
+    assert isinstance(step, Try)
     with pytest.raises(IncompleteAnswerError):
-        LiteLLMJudge().usage(answer)
+        LiteLLMJudge().usage(answer, step)
 
 
 def test_the_documented_table_is_what_the_rows_show() -> None:

@@ -1,0 +1,75 @@
+"""What the caller has of an answer that broke off, and how it may go on.
+
+Knows nothing of how a text is sent; no model is chosen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from capability_router.engine.feature import Feature
+from capability_router.engine.request import CompletionRequest
+from capability_router.engine.retry import Interruption
+
+__all__ = ["Interrupted"]
+
+_OBJECTS = frozenset({Feature.STRUCTURED_OUTPUT, Feature.JSON_MODE})
+
+
+class Interrupted:
+    """A part of an answer that was handed out, and the ways to go on that are left.
+
+    Args:
+        ways: The ways that the pool's policy names, in the order of preference.
+        request: What was asked for.
+
+    Attributes:
+        text: What the caller has of the answer that is given at present.
+        model: Id of the model that broke off last.
+        cause: What its stream broke with.
+        asked_again: True once that model was asked to go on itself.
+    """
+
+    def __init__(self, ways: Sequence[Interruption], request: CompletionRequest) -> None:
+        self._ways = [*ways, Interruption.ERROR]
+        self._objects = bool(_OBJECTS & request.requires)
+        self.text = ""
+        self.model = ""
+        self.cause: BaseException | None = None
+        self.asked_again = False
+
+    @property
+    def way(self) -> Interruption:
+        """How the call goes on."""
+        return self._ways[0]
+
+    @property
+    def prefill(self) -> str:
+        """What the next answer begins with; empty if it does not go on from anything."""
+        return self.text if self.way is Interruption.CONTINUE else ""
+
+    def add(self, model: str, text: str, cause: BaseException | None, *, only_text: bool) -> None:
+        """Note a further part, after which its stream broke.
+
+        Args:
+            model: Id of the model that it came from.
+            text: Its text, which is the beginning of all unless the answer was continued.
+            cause: What the stream broke with.
+            only_text: False if it was more than text, which nobody can go on from: a tool call
+                that one model began and another one ended would be nobody's.
+        """
+        self.text = self.prefill + text
+        self.model, self.cause = model, cause
+        if not only_text or self._objects or not self.text.strip():
+            self._ways = [way for way in self._ways if way is not Interruption.CONTINUE]
+
+    def give_up_way(self) -> None:
+        """Turn to the next way: nobody can go the present one."""
+        del self._ways[0]
+
+    def asked(self, request: CompletionRequest) -> CompletionRequest:
+        """Return what to ask for now."""
+        if self.way is not Interruption.CONTINUE:
+            return request
+        return replace(request, requires=request.requires | {Feature.ASSISTANT_PREFILL})

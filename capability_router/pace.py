@@ -1,0 +1,81 @@
+"""How long an attempt may keep its caller waiting, moment by moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from time import monotonic
+
+from capability_router.engine.errors import AttemptTimeoutError
+from capability_router.engine.outcome import Failure, FailureKind
+from capability_router.engine.steps import Try
+
+__all__ = ["Pace", "failure_of_attempt"]
+
+_NEXT = "next chunk"
+
+
+class Pace:
+    """Says until when the next thing has to come.
+
+    It is the machine's time that counts, whatever clock the router has: sockets wait in it.
+
+    Args:
+        awaited: What has to come.
+        limit_s: Seconds it may take from now, > 0.
+        stall_s: Seconds that each thing after it may take, > 0.
+        ends_s: Seconds from now that all of it may take, > 0.
+    """
+
+    __slots__ = ("_awaited", "_ends", "_ends_s", "_limit_s", "_stall_s", "_until")
+
+    def __init__(self, awaited: str, limit_s: float, stall_s: float, ends_s: float) -> None:
+        now = monotonic()
+        self._awaited = awaited
+        self._limit_s = limit_s
+        self._until = now + limit_s
+        self._stall_s = stall_s
+        self._ends_s = ends_s
+        self._ends = now + ends_s
+
+    @classmethod
+    def of_answer(cls, step: Try) -> Pace:
+        """Return the pace of an attempt that answers as a whole."""
+        return cls("answer", step.timeout_s, inf, step.ends_s)
+
+    @classmethod
+    def of_stream(cls, step: Try) -> Pace:
+        """Return the pace of an attempt that streams."""
+        return cls("first token", step.first_token_s, step.stall_s, step.ends_s)
+
+    def flows(self) -> None:
+        """Note that the first token has come: from now on every silence has a limit of its own."""
+        self._awaited, self._limit_s, self._until = _NEXT, self._stall_s, inf
+
+    def until(self) -> float:
+        """Begin to wait; return the moment up to which, in ``time.monotonic()``."""
+        silence = monotonic() + self._limit_s if self._until == inf else self._until
+        return min(silence, self._ends)
+
+    def left_s(self) -> float:
+        """Begin to wait; return the seconds up to which."""
+        return self.until() - monotonic()
+
+    def error(self) -> AttemptTimeoutError:
+        """Return the error for what has not come in time."""
+        if monotonic() >= self._ends:
+            return AttemptTimeoutError("end of the answer", self._ends_s)
+        return AttemptTimeoutError(self._awaited, self._limit_s)
+
+
+def failure_of_attempt(error: Exception, read: Callable[[Exception], Failure]) -> Failure:
+    """Name what an exception means: one of our own limits, or what the client library says.
+
+    Args:
+        error: The exception.
+        read: Reads those of the client library.
+    """
+    if not isinstance(error, AttemptTimeoutError):
+        return read(error)
+    stalled = error.awaited == _NEXT
+    return Failure(FailureKind.STALLED if stalled else FailureKind.TIMEOUT, error=error)
