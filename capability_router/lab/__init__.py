@@ -26,31 +26,39 @@ from capability_router.lab.answers import (
     TextPiece,
     ToolCallPiece,
 )
-from capability_router.lab.embeddings import EmbeddingSource, HashEmbeddings
-from capability_router.lab.errors import LabError
-from capability_router.lab.faults import (
-    Fault,
-    FaultKind,
+from capability_router.lab.constructors import (
     bad_request,
     context_overflow,
     cut_stream,
+    duplicate_finish,
+    empty_answer,
+    filtered,
     hang,
     html,
+    late_first_token,
     latency,
     malformed_chunk,
+    no_done,
+    no_usage,
     not_found,
     ok,
     overloaded,
+    oversized,
     payment_required,
+    pings,
     policy_violation,
     quota_exhausted,
     rate_limited,
+    redirect,
     refused,
     reset,
     server_error,
     silent_stream,
     unauthorized,
 )
+from capability_router.lab.embeddings import EmbeddingSource, HashEmbeddings
+from capability_router.lab.errors import LabError
+from capability_router.lab.faults import Fault, FaultKind
 from capability_router.lab.lab import Lab
 from capability_router.lab.provider import LabProvider, LabRequest
 from capability_router.lab.questions import Question
@@ -81,18 +89,27 @@ __all__ = [
     "bad_request",
     "context_overflow",
     "cut_stream",
+    "duplicate_finish",
+    "empty_answer",
+    "filtered",
     "hang",
     "html",
+    "late_first_token",
     "latency",
     "malformed_chunk",
+    "no_done",
+    "no_usage",
     "not_found",
     "ok",
     "overloaded",
+    "oversized",
     "payment_required",
+    "pings",
     "policy_violation",
     "quota",
     "quota_exhausted",
     "rate_limited",
+    "redirect",
     "refused",
     "reset",
     "serve",

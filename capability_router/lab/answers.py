@@ -30,7 +30,10 @@ __all__ = [
     "ToolCallPiece",
 ]
 
-FinishReason = Literal["stop", "length", "tool_calls"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+# A token or two, the size in which providers stream arguments.
+_ARGUMENT_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,11 @@ class ToolCallPiece:
 
     name: str
     arguments: str
+
+    def argument_parts(self) -> list[str]:
+        """Part the arguments for the chunks of a stream: three or more, where they are so long."""
+        size = min(_ARGUMENT_CHARACTERS, max(1, len(self.arguments) // 3))
+        return [self.arguments[at : at + size] for at in range(0, len(self.arguments), size)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +171,7 @@ def _text(question: Question) -> str:
 
 
 def _spoken(question: Question, text: str) -> Iterator[Piece]:
-    said = "".join(_words(text)[len(question.prefill.split()) :])
+    said = _continuation(text, question.prefill)
     ends = [(place, stop) for stop in question.stops if (place := said.find(stop)) >= 0]
     end, stop = min(ends, default=(len(said), None))
     words = _words(said[:end])
@@ -174,6 +182,20 @@ def _spoken(question: Question, text: str) -> Iterator[Piece]:
         yield Finish("length", question.prompt_words, limit)
     else:
         yield Finish("stop", question.prompt_words, len(words), stop)
+
+
+def _continuation(text: str, prefill: str) -> str:
+    """Give what is still to say after a beginning, also after half a word or a space too much.
+
+    The first word counts as whole: it names a provider, maybe another one.
+    """
+    words, said = _words(text), prefill.split()
+    rest = "".join(words[len(said) :])
+    ending = prefill[len(prefill.rstrip()) :]
+    if ending or not 1 < len(said) <= len(words):
+        return rest.removeprefix(ending)
+    word = words[len(said) - 1].lstrip()
+    return (word.removeprefix(said[-1]) if word.startswith(said[-1]) else "") + rest
 
 
 def _words(text: str) -> list[str]:

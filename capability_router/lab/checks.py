@@ -9,6 +9,7 @@ from collections.abc import Iterable
 __all__ = [
     "checked_amount",
     "checked_count",
+    "checked_flag",
     "checked_header",
     "unknown",
 ]
@@ -37,13 +38,24 @@ def checked_count(name: str, value: object, low: int = 0, high: float = math.inf
     return value
 
 
-def checked_header(name: str, value: str) -> str:
+def checked_flag(name: str, value: object) -> bool:
+    """Pass true or false.
+
+    Raises:
+        ValueError: If it is something else; the message names it.
+    """
+    if value is not True and value is not False:
+        raise ValueError(f"{name} must be true or false, found {value!r}")
+    return value is True
+
+
+def checked_header(name: str, value: object) -> str:
     """Pass text that fits into one HTTP header line.
 
     Raises:
-        ValueError: If it has a line break or a character outside ASCII.
+        ValueError: If it is no text, or has a line break or a character outside ASCII.
     """
-    if not (value.isascii() and value.isprintable()):
+    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
         raise ValueError(f"{name} must be one line of printable ASCII, found {value!r}")
     return value
 

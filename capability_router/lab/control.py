@@ -1,8 +1,8 @@
 """Switches faults over HTTP, for people at a terminal and for tests in another process.
 
-``GET /`` shows the providers, ``PUT /providers/NAME/fault`` and ``/quota`` set what their bodies
-say, ``POST /providers/NAME/stop``, ``/start``, ``/heal`` and ``/reset`` do what they say. Answers
-on loopback only, and no web page that a browser on this machine shows can use it.
+``GET /`` shows the providers, ``PUT /providers/NAME/fault``, ``/quota`` and ``/prefill`` set what
+their bodies say, ``POST /providers/NAME/stop``, ``/start``, ``/heal`` and ``/reset`` do what they
+say. Answers on loopback only, and no web page that a browser on this machine shows can use it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from capability_router.lab.errors import LabError
 from capability_router.lab.faults import Fault
 from capability_router.lab.json_values import as_mapping, parsed
 from capability_router.lab.listener import LOOPBACK, Listener
+from capability_router.lab.prefills import checked_prefill
 from capability_router.lab.provider import LabProvider
 from capability_router.lab.quota import Quota
 from capability_router.lab.wire import Connection, HttpRequest
@@ -129,10 +130,13 @@ def _obey(provider: LabProvider, request: HttpRequest, command: str) -> None:
         case "PUT", "quota":
             lifted = request.body.strip() == b"null"
             provider.quota = None if lifted else Quota.from_mapping(_body(request))
+        case "PUT", "prefill":
+            provider.prefill = checked_prefill(parsed(request.body or b"null"))
         case "POST", action if action in _ACTIONS:
             _ACTIONS[action](provider)
         case _:
-            allowed = ", ".join(["PUT fault", "PUT quota", *(f"POST {name}" for name in _ACTIONS)])
+            puts, posts = ("fault", "quota", "prefill"), _ACTIONS
+            allowed = ", ".join([*map("PUT {}".format, puts), *map("POST {}".format, posts)])
             raise ValueError(f"cannot {request.method} {command}, only {allowed}")
 
 
@@ -156,5 +160,6 @@ def _described(provider: LabProvider) -> dict[str, object]:
             "requests": allowance.requests,
             "resets_after": allowance.resets_after,
         },
+        "prefill": provider.prefill,
         "request_count": provider.request_count,
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from capability_router.lab.answers import Piece
 from capability_router.lab.questions import Question
@@ -14,6 +15,7 @@ from capability_router.lab.questions import Question
 __all__ = [
     "Exchange",
     "Label",
+    "Part",
     "StreamEvent",
 ]
 
@@ -33,6 +35,20 @@ class Label:
     fingerprint: str
 
 
+class Part(Enum):
+    """What an event of a stream does for the answer, whatever its dialect.
+
+    CONTENT carries text or a part of a tool call, FINISH says why the answer ended, USAGE does
+    nothing but count, END does nothing but say that the stream is over. FRAME is all the rest.
+    """
+
+    FRAME = auto()
+    CONTENT = auto()
+    FINISH = auto()
+    USAGE = auto()
+    END = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
     """One server-sent event of a stream.
@@ -40,14 +56,22 @@ class StreamEvent:
     Attributes:
         data: The payload of its ``data:`` line.
         name: The payload of its ``event:`` line; empty for none.
-        is_content: Whether it carries text or a part of a tool call.
-        is_ending: Whether it, or one before it, says that the answer is complete.
+        part: What it does for the answer.
     """
 
     data: str
     name: str = ""
-    is_content: bool = False
-    is_ending: bool = False
+    part: Part = Part.FRAME
+
+    @property
+    def is_content(self) -> bool:
+        """Whether it carries text or a part of a tool call."""
+        return self.part is Part.CONTENT
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it, or one before it, says that the answer is complete."""
+        return self.part in (Part.FINISH, Part.USAGE, Part.END)
 
 
 @dataclass(frozen=True, slots=True)

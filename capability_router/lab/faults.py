@@ -1,7 +1,7 @@
 """What can go wrong at a provider, as plain values.
 
-A :class:`Fault` says how one request is met; the functions below build them and read well in a
-test: ``lab["alpha"].script(rate_limited(2), ok())``. This module knows no socket and no provider.
+A :class:`Fault` says how one request is met; the functions of
+:mod:`~capability_router.lab.constructors` build them. Knows no socket and no provider.
 """
 
 from __future__ import annotations
@@ -10,38 +10,21 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Literal, get_args
+from typing import Literal, ParamSpec
 
-from capability_router.lab.checks import checked_amount, checked_count, checked_header, unknown
+from capability_router.lab.checks import unknown
 
 __all__ = [
     "Fault",
     "FaultKind",
     "Framing",
-    "PolicyCode",
-    "bad_request",
-    "context_overflow",
-    "cut_stream",
-    "hang",
-    "html",
-    "latency",
-    "malformed_chunk",
-    "not_found",
-    "ok",
-    "overloaded",
-    "payment_required",
-    "policy_violation",
-    "quota_exhausted",
-    "rate_limited",
-    "refused",
-    "reset",
-    "server_error",
-    "silent_stream",
-    "unauthorized",
+    "constructor",
 ]
 
 Framing = Literal["chunked", "close"]
-PolicyCode = Literal["content_policy_violation", "content_filter"]
+
+_Parameters = ParamSpec("_Parameters")
+_CONSTRUCTORS: dict[str, Callable[..., Fault]] = {}
 
 
 class FaultKind(Enum):
@@ -66,33 +49,50 @@ class FaultKind(Enum):
     SILENT_STREAM = "silent_stream"
     MALFORMED_CHUNK = "malformed_chunk"
     HTML = "html"
+    LATE_FIRST_TOKEN = "late_first_token"
+    PINGS = "pings"
+    NO_DONE = "no_done"
+    NO_USAGE = "no_usage"
+    DUPLICATE_FINISH = "duplicate_finish"
+    EMPTY_ANSWER = "empty_answer"
+    FILTERED = "filtered"
+    OVERSIZED = "oversized"
+    REDIRECT = "redirect"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How one request is met; build it with the functions of this module, which check the values.
+    """How one request is met; build it with a constructor, which checks the values.
 
     Attributes:
         kind: What happens.
-        seconds: Delay before the answer begins.
+        seconds: Length of the delay or the silence; None ends it only once the provider is healed.
         seconds_per_chunk: Delay before every content chunk of a stream.
-        status: HTTP status of the error, 0 where the kind alone decides it.
+        every: Seconds from one sign of life to the next.
+        status: HTTP status of the answer, 0 where the kind alone decides it.
         code: OpenAI error code, empty where the kind alone decides it.
         retry_after: ``Retry-After`` header: seconds, or text sent as it is; None sends none.
         retry_after_ms: ``retry-after-ms`` header in milliseconds; None sends none.
         after: Content chunks that are sent before a stream breaks.
-        framing: How the body of a cut stream is delimited.
+        framing: How the body of a cut answer is delimited.
+        extra: Whether what is broken comes in addition to the whole answer.
+        location: ``Location`` header of a redirect, empty for the address that was asked.
+        size_bytes: Least size of the body.
     """
 
     kind: FaultKind
-    seconds: float = 0.0
+    seconds: float | None = 0.0
     seconds_per_chunk: float = 0.0
+    every: float = 0.0
     status: int = 0
     code: str = ""
     retry_after: float | str | None = None
     retry_after_ms: int | None = None
     after: int = 0
     framing: Framing = "chunked"
+    extra: bool = False
+    location: str = ""
+    size_bytes: int = 0
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> Fault:
@@ -139,183 +139,7 @@ class Fault:
         return f"{kind}({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
 
 
-def ok(seconds_per_chunk: float = 0.0) -> Fault:
-    """Answer well, a stream at the given pace.
-
-    Args:
-        seconds_per_chunk: Delay before every content chunk of a stream, >= 0.
-    """
-    return Fault(
-        FaultKind.OK, seconds_per_chunk=checked_amount("seconds_per_chunk", seconds_per_chunk)
-    )
-
-
-def latency(seconds: float, seconds_per_chunk: float = 0.0) -> Fault:
-    """Answer well, but late.
-
-    Args:
-        seconds: Delay before the status line, >= 0.
-        seconds_per_chunk: Delay before every content chunk of a stream, >= 0.
-    """
-    return Fault(
-        FaultKind.LATENCY,
-        seconds=checked_amount("seconds", seconds),
-        seconds_per_chunk=checked_amount("seconds_per_chunk", seconds_per_chunk),
-    )
-
-
-def rate_limited(
-    retry_after: float | str | None = None, retry_after_ms: int | None = None
-) -> Fault:
-    """Answer 429 ``rate_limit_exceeded``.
-
-    Args:
-        retry_after: ``Retry-After`` in seconds, >= 0, or text sent as it is, such as an HTTP date.
-        retry_after_ms: ``retry-after-ms`` in milliseconds, >= 0.
-    """
-    if isinstance(retry_after, str):
-        checked_header("retry_after", retry_after)
-    elif retry_after is not None:
-        checked_amount("retry_after", retry_after)
-    if retry_after_ms is not None:
-        checked_count("retry_after_ms", retry_after_ms)
-    return Fault(
-        FaultKind.RATE_LIMITED,
-        status=429,
-        code="rate_limit_exceeded",
-        retry_after=retry_after,
-        retry_after_ms=retry_after_ms,
-    )
-
-
-def server_error(status: int = 500) -> Fault:
-    """Answer a 5xx with OpenAI's ``server_error``.
-
-    Args:
-        status: 500 to 599.
-    """
-    return Fault(FaultKind.SERVER_ERROR, status=checked_count("status", status, 500, 599))
-
-
-def overloaded(status: int = 503) -> Fault:
-    """Answer that the provider has no capacity left.
-
-    Args:
-        status: 500 to 599; some vendors use 529.
-    """
-    return Fault(FaultKind.OVERLOADED, status=checked_count("status", status, 500, 599))
-
-
-def unauthorized() -> Fault:
-    """Answer 401 ``invalid_api_key``."""
-    return Fault(FaultKind.UNAUTHORIZED, status=401, code="invalid_api_key")
-
-
-def context_overflow() -> Fault:
-    """Answer 400 ``context_length_exceeded``, whatever the length of the prompt."""
-    return Fault(FaultKind.CONTEXT_OVERFLOW, status=400, code="context_length_exceeded")
-
-
-def policy_violation(code: PolicyCode = "content_policy_violation") -> Fault:
-    """Answer 400 because of what the prompt says.
-
-    Args:
-        code: OpenAI's ``content_policy_violation`` or Azure's ``content_filter``.
-    """
-    if code not in get_args(PolicyCode):
-        raise ValueError(unknown("code", code, get_args(PolicyCode)))
-    return Fault(FaultKind.POLICY_VIOLATION, status=400, code=code)
-
-
-def bad_request() -> Fault:
-    """Answer 400 ``invalid_request_error`` without a code."""
-    return Fault(FaultKind.BAD_REQUEST, status=400)
-
-
-def not_found() -> Fault:
-    """Answer 404 ``model_not_found``."""
-    return Fault(FaultKind.NOT_FOUND, status=404, code="model_not_found")
-
-
-def quota_exhausted() -> Fault:
-    """Answer 429 ``insufficient_quota``: waiting a moment does not help."""
-    return Fault(FaultKind.QUOTA_EXHAUSTED, status=429, code="insufficient_quota")
-
-
-def payment_required() -> Fault:
-    """Answer 402, as prepaid providers do when the balance is used up."""
-    return Fault(FaultKind.PAYMENT_REQUIRED, status=402, code="invalid_request_error")
-
-
-def hang() -> Fault:
-    """Read the request and answer only once the provider is healed."""
-    return Fault(FaultKind.HANG)
-
-
-def reset() -> Fault:
-    """Reset the TCP connection before the first byte of an answer."""
-    return Fault(FaultKind.RESET)
-
-
-def refused() -> Fault:
-    """Listen no more; a standing fault only, the same as stopping the provider."""
-    return Fault(FaultKind.REFUSED)
-
-
-def cut_stream(after: int = 1, framing: Framing = "chunked") -> Fault:
-    """End a stream without a finish reason, or a plain body short of its Content-Length.
-
-    Args:
-        after: Content chunks sent before the cut, >= 0; a shorter answer is cut before its end.
-        framing: ``chunked`` closes without the last chunk, which HTTP clients can notice; ``close``
-            delimits the body by closing, which looks like a regular end to them.
-    """
-    if framing not in get_args(Framing):
-        raise ValueError(unknown("framing", framing, get_args(Framing)))
-    return Fault(FaultKind.CUT_STREAM, after=checked_count("after", after), framing=framing)
-
-
-def silent_stream(after: int = 1) -> Fault:
-    """Fall silent within a stream, the connection open, until the provider is healed.
-
-    Args:
-        after: Content chunks sent before the silence, >= 0.
-    """
-    return Fault(FaultKind.SILENT_STREAM, after=checked_count("after", after))
-
-
-def malformed_chunk(after: int = 1) -> Fault:
-    """Send one data line that is no JSON in place of a chunk; a plain body is no JSON either.
-
-    Args:
-        after: Content chunks sent before the broken one, >= 0.
-    """
-    return Fault(FaultKind.MALFORMED_CHUNK, after=checked_count("after", after))
-
-
-def html() -> Fault:
-    """Answer 200 with a web page, as a captive portal or a misrouted proxy does."""
-    return Fault(FaultKind.HTML)
-
-
-_CONSTRUCTORS: Mapping[str, Callable[..., Fault]] = {
-    FaultKind.OK.value: ok,
-    FaultKind.LATENCY.value: latency,
-    FaultKind.RATE_LIMITED.value: rate_limited,
-    FaultKind.SERVER_ERROR.value: server_error,
-    FaultKind.OVERLOADED.value: overloaded,
-    FaultKind.UNAUTHORIZED.value: unauthorized,
-    FaultKind.CONTEXT_OVERFLOW.value: context_overflow,
-    FaultKind.POLICY_VIOLATION.value: policy_violation,
-    FaultKind.BAD_REQUEST.value: bad_request,
-    FaultKind.NOT_FOUND.value: not_found,
-    FaultKind.QUOTA_EXHAUSTED.value: quota_exhausted,
-    FaultKind.PAYMENT_REQUIRED.value: payment_required,
-    FaultKind.HANG.value: hang,
-    FaultKind.RESET.value: reset,
-    FaultKind.REFUSED.value: refused,
-    FaultKind.CUT_STREAM.value: cut_stream,
-    FaultKind.SILENT_STREAM.value: silent_stream,
-    FaultKind.MALFORMED_CHUNK.value: malformed_chunk,
-    FaultKind.HTML.value: html,
-}
+def constructor(build: Callable[_Parameters, Fault]) -> Callable[_Parameters, Fault]:
+    """Let :meth:`Fault.from_mapping` build the kind that a function is named after with it."""
+    _CONSTRUCTORS[build.__name__] = build
+    return build

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from capability_router.lab.answers import Finish, Piece, TextPiece, ToolCallPiece
-from capability_router.lab.exchanges import Exchange, Label, StreamEvent
+from capability_router.lab.answers import Finish, FinishReason, Piece, TextPiece, ToolCallPiece
+from capability_router.lab.exchanges import Exchange, Label, Part, StreamEvent
 from capability_router.lab.json_values import parsed
 from capability_router.lab.messages_input import chat_body
 from capability_router.lab.messages_validation import check_message_request
@@ -35,6 +35,8 @@ _ERROR_TYPES: Mapping[int, str] = {
     503: "overloaded_error",
     529: "overloaded_error",
 }
+
+_STOP_REASONS: Mapping[FinishReason, str] = {"content_filter": "refusal", "length": "max_tokens"}
 
 # Clients tell these errors from others by their words.
 _WORDING: Mapping[str, str] = {
@@ -126,8 +128,7 @@ class _Telling:
         id_ = f"toolu_{self._serial}_{len(self._content)}"
         block: _Fields = {"type": "tool_use", "id": id_, "name": call.name}
         yield self._begin_block({**block, "input": {}})
-        middle = len(call.arguments) // 2
-        for part in (call.arguments[:middle], call.arguments[middle:]):
+        for part in call.argument_parts():
             yield self._delta({"type": "input_json_delta", "partial_json": part})
         yield self._end_block({**block, "input": parsed(call.arguments)})
 
@@ -135,14 +136,14 @@ class _Telling:
         usage = _usage(finish.prompt_tokens, finish.completion_tokens)
         end = {"stop_reason": self._stop_reason(finish), "stop_sequence": finish.stop}
         self.message |= {**end, "usage": usage}
-        yield _event("message_delta", is_ending=True, delta=end, usage=usage)
-        yield _event("message_stop", is_ending=True)
+        yield _event("message_delta", Part.FINISH, delta=end, usage=usage)
+        yield _event("message_stop", Part.END)
 
     def _stop_reason(self, finish: Finish) -> str:
+        if finish.reason in _STOP_REASONS:
+            return _STOP_REASONS[finish.reason]
         if any(block["type"] == "tool_use" for block in self._content):
             return "tool_use"
-        if finish.reason == "length":
-            return "max_tokens"
         return "end_turn" if finish.stop is None else "stop_sequence"
 
     def _begin_block(self, block: _Fields) -> StreamEvent:
@@ -150,17 +151,15 @@ class _Telling:
 
     def _delta(self, delta: _Fields) -> StreamEvent:
         index = len(self._content)
-        return _event("content_block_delta", is_content=True, index=index, delta=delta)
+        return _event("content_block_delta", Part.CONTENT, index=index, delta=delta)
 
     def _end_block(self, block: _Fields) -> StreamEvent:
         self._content.append(block)
         return _event("content_block_stop", index=len(self._content) - 1)
 
 
-def _event(
-    kind: str, is_content: bool = False, is_ending: bool = False, **fields: object
-) -> StreamEvent:
-    return StreamEvent(json.dumps({"type": kind, **fields}), kind, is_content, is_ending)
+def _event(kind: str, part: Part = Part.FRAME, **fields: object) -> StreamEvent:
+    return StreamEvent(json.dumps({"type": kind, **fields}), kind, part)
 
 
 def _usage(input_tokens: int, output_tokens: int) -> _Fields:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import assert_never
 
 from capability_router.lab.answers import Finish, Piece, TextPiece, ToolCallPiece
-from capability_router.lab.exchanges import Exchange, Label, StreamEvent
+from capability_router.lab.exchanges import Exchange, Label, Part, StreamEvent
 from capability_router.lab.questions import Question, chat_question, completion_question
 
 __all__ = [
@@ -85,11 +85,11 @@ def _stream_events(
             case TextPiece():
                 delta = {"content": piece.text} if question.chat else {"text": piece.text}
                 data = _chunk(question, label, delta, logprobs=_logprobs(question, [piece]))
-                yield StreamEvent(data, is_content=True)
+                yield StreamEvent(data, part=Part.CONTENT)
             case ToolCallPiece():
                 for part in _call_parts(piece, calls, label):
                     data = _chunk(question, label, {"tool_calls": [part]})
-                    yield StreamEvent(data, is_content=True)
+                    yield StreamEvent(data, part=Part.CONTENT)
                 calls += 1
             case Finish():
                 yield from _ending(question, label, piece)
@@ -117,13 +117,13 @@ def models_reply(provider: str, created: int) -> dict[str, object]:
 
 def _ending(question: Question, label: Label, finish: Finish) -> Iterator[StreamEvent]:
     last = _chunk(question, label, {} if question.chat else {"text": ""}, finish.reason)
-    yield StreamEvent(last, is_ending=True)
+    yield StreamEvent(last, part=Part.FINISH)
     if question.include_usage:
         kind = "chat.completion.chunk" if question.chat else "text_completion"
         envelope = _envelope(question, label, kind)
         data = json.dumps({**envelope, "choices": [], "usage": _usage(question, finish)})
-        yield StreamEvent(data, is_ending=True)
-    yield StreamEvent(_DONE, is_ending=True)
+        yield StreamEvent(data, part=Part.USAGE)
+    yield StreamEvent(_DONE, part=Part.END)
 
 
 def _chunk(
@@ -173,8 +173,7 @@ def _call_parts(call: ToolCallPiece, index: int, label: Label) -> Iterator[dict[
         "type": "function",
         "function": {"name": call.name, "arguments": ""},
     }
-    middle = len(call.arguments) // 2
-    for part in (call.arguments[:middle], call.arguments[middle:]):
+    for part in call.argument_parts():
         yield {"index": index, "function": {"arguments": part}}
 
 

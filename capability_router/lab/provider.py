@@ -11,15 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from capability_router.lab.answers import AnswerSource
+from capability_router.lab.constructors import ok, refused
 from capability_router.lab.embeddings import EmbeddingSource
 from capability_router.lab.errors import LabError
-from capability_router.lab.faults import Fault, FaultKind, ok, refused
+from capability_router.lab.faults import Fault, FaultKind
 from capability_router.lab.json_values import as_mapping, parsed
 from capability_router.lab.listener import LOOPBACK, Listener
 from capability_router.lab.multipart import described, flag_text, is_form, read_form
+from capability_router.lab.prefills import Prefill, checked_prefill
 from capability_router.lab.quota import Quota, QuotaMeter
 from capability_router.lab.refusals import Refusal, quota_refusal
-from capability_router.lab.responder import Responder, Turn
+from capability_router.lab.responder import Responder
+from capability_router.lab.turns import Turn
 from capability_router.lab.wire import Connection, HttpRequest
 
 __all__ = [
@@ -89,6 +92,7 @@ class LabProvider:
         self._stopped = False
         self._script: deque[Fault] = deque()
         self._standing = ok()
+        self._prefill: Prefill = "continue"
         self._meter: QuotaMeter | None = None
         self._requests: list[LabRequest] = []
         self._healed = threading.Event()
@@ -164,6 +168,26 @@ class LabProvider:
             self._meter = QuotaMeter(allowance, self._clock) if allowance is not None else None
 
     @property
+    def prefill(self) -> Prefill:
+        """What becomes of a conversation that ends with a message of the assistant.
+
+        ``continue`` answers with what follows it. ``echo`` sends it again before that, ``refuse``
+        answers 400 as Anthropic does, and ``restart`` begins a new answer. A response of the
+        Responses API always begins anew. Stays until it is set or the provider is reset.
+
+        Raises:
+            ValueError: If it is set to anything else.
+        """
+        with self._lock:
+            return self._prefill
+
+    @prefill.setter
+    def prefill(self, prefill: Prefill) -> None:
+        checked = checked_prefill(prefill)
+        with self._lock:
+            self._prefill = checked
+
+    @property
     def requests(self) -> tuple[LabRequest, ...]:
         """Every request received since the last reset, in order."""
         with self._lock:
@@ -219,8 +243,9 @@ class LabProvider:
         self.fault = ok()
 
     def reset(self) -> None:
-        """Be as new: heal, forget the requests, the responses and the quota."""
+        """Be as new: heal, forget the requests, the responses and the quota; continue prefills."""
         self.heal()
+        self.prefill = "continue"
         self._responder.forget()
         with self._lock:
             self._meter = None
@@ -300,8 +325,8 @@ class LabProvider:
             self._lock.notify_all()
             number = len(self._requests)
             # Taken under the lock, or a healing between here and the wait would be missed.
-            healed = self._healed
-        return Turn(connection, request, body, fault, number, healed)
+            healed, prefill = self._healed, self._prefill
+        return Turn(connection, request, body, fault, prefill, number, healed)
 
     def _spend(self) -> Refusal | None:
         with self._lock:

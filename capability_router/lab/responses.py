@@ -11,8 +11,8 @@ from dataclasses import replace
 from itertools import count
 from typing import assert_never
 
-from capability_router.lab.answers import Finish, Piece, TextPiece, ToolCallPiece
-from capability_router.lab.exchanges import Exchange, Label, StreamEvent
+from capability_router.lab.answers import Finish, FinishReason, Piece, TextPiece, ToolCallPiece
+from capability_router.lab.exchanges import Exchange, Label, Part, StreamEvent
 from capability_router.lab.json_values import as_mapping
 from capability_router.lab.payloads import token_logprobs
 from capability_router.lab.questions import Question, read_chat
@@ -25,6 +25,11 @@ __all__ = [
 ]
 
 _Fields = dict[str, object]
+
+_INCOMPLETE: Mapping[FinishReason, str] = {
+    "content_filter": "content_filter",
+    "length": "max_output_tokens",
+}
 
 
 def response_exchange(
@@ -106,23 +111,21 @@ class _Telling:
                     assert_never(piece)
 
     def _finish(self, finish: Finish, said: list[TextPiece]) -> Iterator[StreamEvent]:
-        is_short = finish.reason == "length"
-        status = "incomplete" if is_short else "completed"
+        reason = _INCOMPLETE.get(finish.reason)
+        status = "completed" if reason is None else "incomplete"
         if not said and not self._output:
             yield from self._begin_message()
         if said or not self._output:
             yield from self._end_message(said, status)
         self.response |= {
             "status": status,
-            "incomplete_details": {"reason": "max_output_tokens"}
-            if status == "incomplete"
-            else None,
-            "completed_at": None if status == "incomplete" else self._label.created,
+            "incomplete_details": reason and {"reason": reason},
+            "completed_at": None if reason else self._label.created,
             "output": self._output,
             "usage": _usage(finish),
         }
         self._keep(str(self.response["id"]), self._output)
-        yield self._event(f"response.{status}", is_ending=True, response=self.response)
+        yield self._event(f"response.{status}", None, Part.FINISH, response=self.response)
 
     def _begin_message(self) -> Iterator[StreamEvent]:
         item, part = self._message([], "in_progress"), _text_part("", [])
@@ -132,7 +135,7 @@ class _Telling:
     def _delta(self, piece: TextPiece) -> StreamEvent:
         logprobs = token_logprobs(self._question, [piece])
         kind, place = "response.output_text.delta", self._part_place()
-        return self._event(kind, place, is_content=True, delta=piece.text, logprobs=logprobs)
+        return self._event(kind, place, Part.CONTENT, delta=piece.text, logprobs=logprobs)
 
     def _end_message(self, said: list[TextPiece], status: str) -> Iterator[StreamEvent]:
         text, logprobs = "".join(piece.text for piece in said), token_logprobs(self._question, said)
@@ -153,10 +156,9 @@ class _Telling:
         }
         begun = {**item, "status": "in_progress", "arguments": ""}
         yield self._event("response.output_item.added", self._place(), item=begun)
-        middle = len(call.arguments) // 2
-        for part in (call.arguments[:middle], call.arguments[middle:]):
+        for part in call.argument_parts():
             kind = "response.function_call_arguments.delta"
-            yield self._event(kind, place, is_content=True, delta=part)
+            yield self._event(kind, place, Part.CONTENT, delta=part)
         told = {"name": call.name, "arguments": call.arguments}
         yield self._event("response.function_call_arguments.done", {**place, **told})
         yield from self._end_item(item)
@@ -182,12 +184,12 @@ class _Telling:
         self,
         kind: str,
         place: Mapping[str, object] | None = None,
-        is_content: bool = False,
-        is_ending: bool = False,
+        part: Part = Part.FRAME,
+        /,
         **fields: object,
     ) -> StreamEvent:
         told = {"type": kind, "sequence_number": next(self._numbers), **(place or {}), **fields}
-        return StreamEvent(json.dumps(told), kind, is_content, is_ending)
+        return StreamEvent(json.dumps(told), kind, part)
 
 
 def _begun(question: Question, body: Mapping[str, object]) -> _Fields:

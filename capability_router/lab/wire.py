@@ -76,6 +76,7 @@ class Connection:
         self._chunked = False
         self._closing = False
         self._bodiless = False
+        self._is_cut = False
 
     def read_request(self) -> HttpRequest | None:
         """Wait for the next request.
@@ -113,7 +114,6 @@ class Connection:
         body: bytes,
         content_type: str,
         headers: Mapping[str, str] | None = None,
-        sent: int | None = None,
     ) -> None:
         """Write an answer with its true Content-Length.
 
@@ -122,16 +122,25 @@ class Connection:
             body: The whole body.
             content_type: Its media type.
             headers: More headers.
-            sent: Bytes of the body written now, all of them if None; the caller then owes the rest
-                or breaks the connection.
         """
         head = self._head(status, content_type, {**(headers or {}), "content-length": len(body)})
-        self.write(head if self._bodiless else head + body[:sent])
+        self.write(head if self._bodiless else head + body)
 
-    def start_stream(self, headers: Mapping[str, str], framing: Framing) -> None:
-        """Write the head of an event stream.
+    def begin(self, content_type: str, headers: Mapping[str, str], size: int) -> None:
+        """Write the head of an answer whose body the caller writes, or breaks off.
 
         Args:
+            content_type: Media type of the body.
+            headers: More headers.
+            size: Bytes that the body is said to have.
+        """
+        self.write(self._head(HTTPStatus.OK, content_type, {**headers, "content-length": size}))
+
+    def start(self, content_type: str, headers: Mapping[str, str], framing: Framing) -> None:
+        """Write the head of a body that comes in parts.
+
+        Args:
+            content_type: Its media type.
             headers: More headers.
             framing: Whether the body is chunked, or ends where the connection does.
         """
@@ -140,16 +149,23 @@ class Connection:
             headers = {**headers, "transfer-encoding": "chunked"}
         else:
             self._closing = True
-        self.write(self._head(HTTPStatus.OK, "text/event-stream; charset=utf-8", headers))
+        self.write(self._head(HTTPStatus.OK, content_type, headers))
+
+    def start_stream(self, headers: Mapping[str, str], framing: Framing) -> None:
+        """Write the head of an event stream, as :meth:`start`."""
+        self.start("text/event-stream; charset=utf-8", headers, framing)
 
     def send_event(self, data: str, name: str = "") -> None:
         """Write one server-sent event, with a line for its name where it has one."""
         head = f"event: {name}\n" if name else ""
-        event = f"{head}data: {data}\n\n".encode()
-        self.write(b"%x\r\n%b\r\n" % (len(event), event) if self._chunked else event)
+        self.send_part(f"{head}data: {data}\n\n".encode())
 
-    def end_stream(self) -> None:
-        """End the body of a stream properly."""
+    def send_part(self, part: bytes) -> None:
+        """Write a part, not empty, of a body that was started."""
+        self.write(b"%x\r\n%b\r\n" % (len(part), part) if self._chunked else part)
+
+    def end(self) -> None:
+        """End a body that was started properly."""
         if self._chunked:
             self.write(b"0\r\n\r\n")
 
@@ -161,13 +177,18 @@ class Connection:
         """
         self._socket.sendall(data)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether this side has ended the connection before the answer was complete."""
+        return self._is_cut
+
     def cut(self) -> None:
         """End the connection after what is written, whatever was promised."""
-        self._closing = True
+        self._closing = self._is_cut = True
 
     def abort(self) -> None:
         """Reset the connection: the client sees ``connection reset by peer``."""
-        self._closing = True
+        self._closing = self._is_cut = True
         # Linger for no time makes close send RST instead of FIN; Windows has two shorts there.
         linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

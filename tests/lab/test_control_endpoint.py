@@ -29,6 +29,7 @@ def test_overview_shows_every_provider(controlled: Lab, raw: httpx.Client) -> No
         "fault": {"kind": "rate_limited", "retry_after": 2},
         "script": [{"kind": "server_error"}],
         "quota": {"requests": 5, "resets_after": None},
+        "prefill": "continue",
         "request_count": 0,
     }
     assert (beta["fault"], beta["request_count"]) == ({"kind": "ok"}, 1)

@@ -141,7 +141,7 @@ def test_streamed_tool_call_joins_to_the_plain_one(provider_lab: Lab, raw: httpx
     streamed = chunks(post(raw, provider_lab["alpha"], body | {"stream": True}))
     deltas = [chunk["choices"][0]["delta"] for chunk in streamed]
     parts = [part for delta in deltas for part in delta.get("tool_calls", ())]
-    assert len(parts) == 3
+    assert len(parts) >= 4
     assert {part["index"] for part in parts} == {0}
     assert parts[0]["function"]["name"] == plain["function"]["name"]
     joined = "".join(part["function"]["arguments"] for part in parts)

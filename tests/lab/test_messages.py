@@ -151,7 +151,7 @@ def test_input_of_a_call_comes_in_parts(provider_lab: Lab, raw: httpx.Client) ->
     events = named_events(ask(raw, provider_lab["alpha"], stream=True, **FORCED))
     deltas = [event["delta"] for event in events if event["type"] == "content_block_delta"]
     assert {delta["type"] for delta in deltas} == {"input_json_delta"}
-    assert len(deltas) == 2
+    assert len(deltas) >= 3
     assert json.loads("".join(delta["partial_json"] for delta in deltas)) == {"city": "text"}
 
 

@@ -142,7 +142,7 @@ def test_arguments_of_a_call_come_in_parts(provider_lab: Lab, raw: httpx.Client)
     kind = "response.function_call_arguments"
     parts = [event["delta"] for event in events if event["type"] == f"{kind}.delta"]
     (done,) = [event for event in events if event["type"] == f"{kind}.done"]
-    assert len(parts) == 2
+    assert len(parts) >= 3
     assert "".join(parts) == done["arguments"] == '{"city": "text"}'
     added = next(event for event in events if event["type"] == "response.output_item.added")
     assert (added["item"]["name"], added["item"]["arguments"]) == ("weather", "")
