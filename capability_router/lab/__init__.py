@@ -60,9 +60,10 @@ from capability_router.lab.embeddings import EmbeddingSource, HashEmbeddings
 from capability_router.lab.errors import LabError
 from capability_router.lab.faults import Fault, FaultKind
 from capability_router.lab.lab import Lab
-from capability_router.lab.provider import LabProvider, LabRequest
+from capability_router.lab.provider import LabProvider
 from capability_router.lab.questions import Question
 from capability_router.lab.quota import Quota, quota
+from capability_router.lab.records import LabRequest
 from capability_router.lab.serving import serve
 from capability_router.lab.smollm import SmolLMAnswers, smollm_is_installed
 from capability_router.lab.wordllama import WordLlamaEmbeddings, wordllama_is_installed

@@ -41,7 +41,8 @@ class Lab:
             ``auto`` (the model where it is installed, else the hash), or a source of your own.
         ports: One port per provider; empty lets the system choose all, 0 one of them.
         control_port: Port of the control endpoint, 0 for any free one; None opens none.
-        clock: Monotonic seconds, read by quotas; replace it to pass their time in a test.
+        clock: Monotonic seconds, read by quotas and for the times of requests; replace it to pass
+            their time in a test.
 
     Raises:
         ValueError: If a name, the number of ports, ``answers`` or ``embeddings`` is wrong.

@@ -56,6 +56,12 @@ class Listener:
         """Whether connections are accepted."""
         return self._socket is not None
 
+    @property
+    def connection_count(self) -> int:
+        """How many accepted connections are not closed yet."""
+        with self._lock:
+            return sum(not connection.is_closed for connection in self._live)
+
     def open(self) -> None:
         """Begin to accept connections; does nothing on an open listener.
 

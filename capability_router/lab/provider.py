@@ -7,56 +7,25 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from capability_router.lab.answers import AnswerSource
 from capability_router.lab.constructors import ok, refused
 from capability_router.lab.embeddings import EmbeddingSource
 from capability_router.lab.errors import LabError
 from capability_router.lab.faults import Fault, FaultKind
-from capability_router.lab.json_values import as_mapping, parsed
 from capability_router.lab.listener import LOOPBACK, Listener
-from capability_router.lab.multipart import described, flag_text, is_form, read_form
 from capability_router.lab.prefills import Prefill, checked_prefill
 from capability_router.lab.quota import Quota, QuotaMeter
+from capability_router.lab.records import Ending, LabRequest, RequestLog, plain_values
 from capability_router.lab.refusals import Refusal, quota_refusal
 from capability_router.lab.responder import Responder
 from capability_router.lab.turns import Turn
-from capability_router.lab.wire import Connection, HttpRequest
+from capability_router.lab.wire import Connection, GoneError, HttpRequest
 
 __all__ = [
     "LabProvider",
-    "LabRequest",
 ]
-
-_SECRET_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LabRequest:
-    """One request a provider received.
-
-    Attributes:
-        method: In capitals.
-        path: Without the query.
-        body: The JSON object sent; of a form its fields as texts, and of each file its
-            ``filename``, ``content_type`` and ``size`` in bytes, with a list where a field came
-            more than once or its name ends in ``[]``, which falls away. None where the body was
-            neither.
-        headers: Names in lower case; the values of headers that carry secrets are replaced.
-        fault: How the request was met.
-        stream: Whether the body asked for a stream.
-    """
-
-    method: str
-    path: str
-    body: Mapping[str, object] | None
-    headers: Mapping[str, str]
-    fault: Fault
-    stream: bool
 
 
 class LabProvider:
@@ -69,7 +38,7 @@ class LabProvider:
         name: Unique within the lab.
         source: Makes the healthy answers.
         embeddings: Makes the vectors.
-        clock: Monotonic seconds, read by the quota alone.
+        clock: Monotonic seconds, for the quota and the record of requests.
         port: Port on 127.0.0.1; 0 lets the system choose one.
     """
 
@@ -87,14 +56,14 @@ class LabProvider:
         self._listener = Listener(f"lab-{name}", self._serve, port)
         # Opening and closing waits for connection threads, which need the second lock to end.
         self._switch = threading.RLock()
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
         self._in_service = False
         self._stopped = False
         self._script: deque[Fault] = deque()
         self._standing = ok()
         self._prefill: Prefill = "continue"
         self._meter: QuotaMeter | None = None
-        self._requests: list[LabRequest] = []
+        self._log = RequestLog(name, clock)
         self._healed = threading.Event()
 
     @property
@@ -190,14 +159,20 @@ class LabProvider:
     @property
     def requests(self) -> tuple[LabRequest, ...]:
         """Every request received since the last reset, in order."""
-        with self._lock:
-            return tuple(self._requests)
+        return self._log.requests
 
     @property
     def request_count(self) -> int:
         """How many requests were received since the last reset, whatever became of them."""
-        with self._lock:
-            return len(self._requests)
+        return len(self._log)
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections of clients are open at this moment, with or without a request.
+
+        One that a client has closed counts until the provider has noticed, which takes a moment.
+        """
+        return self._listener.connection_count
 
     def wait_for_requests(self, count: int, timeout: float = 10.0) -> None:
         """Wait until a number of requests was received since the last reset.
@@ -209,10 +184,21 @@ class LabProvider:
         Raises:
             TimeoutError: If they do not come in time.
         """
-        with self._lock:
-            if not self._lock.wait_for(lambda: len(self._requests) >= count, timeout):
-                found = len(self._requests)
-                raise TimeoutError(f"{self.name!r} received {found} of {count} requests")
+        self._log.wait_for(count, timeout)
+
+    def wait_until_idle(self, timeout: float = 10.0) -> None:
+        """Wait until no request is under way, so that each one tells how it has ended.
+
+        A client has its answer a moment before the request counts as ended. The connection of a
+        request that was cut or whose client left is closed by then.
+
+        Args:
+            timeout: Longest wait in seconds.
+
+        Raises:
+            TimeoutError: If a request is still under way then.
+        """
+        self._log.wait_until_idle(timeout)
 
     @property
     def scripted(self) -> tuple[Fault, ...]:
@@ -249,7 +235,7 @@ class LabProvider:
         self._responder.forget()
         with self._lock:
             self._meter = None
-            self._requests.clear()
+        self._log.clear()
 
     def stop(self) -> None:
         """Die: refuse connections and cut those under way, until :meth:`start`."""
@@ -315,43 +301,34 @@ class LabProvider:
 
     def _serve(self, connection: Connection) -> None:
         while (request := connection.read_request()) is not None:
-            self._responder.respond(self._turn(connection, request))
+            turn, noted = self._begin(connection, request)
+            ended: Ending = "cut"
+            try:
+                self._responder.respond(turn)
+                ended = "cut" if connection.is_cut else "answered"
+            except GoneError:
+                ended = "client left"
+                raise
+            finally:
+                # Whoever waited for the end finds the broken connection closed.
+                if ended != "answered":
+                    connection.close()
+                self._log.end(turn.number, noted, ended)
 
-    def _turn(self, connection: Connection, request: HttpRequest) -> Turn:
-        body = _plain_values(request)
+    def _begin(self, connection: Connection, request: HttpRequest) -> tuple[Turn, LabRequest]:
+        body = plain_values(request)
         with self._lock:
             fault = self._script.popleft() if self._script else self._standing
-            self._requests.append(_record(request, body, fault))
-            self._lock.notify_all()
-            number = len(self._requests)
+            number, noted = self._log.begin(request, body, fault)
             # Taken under the lock, or a healing between here and the wait would be missed.
             healed, prefill = self._healed, self._prefill
-        return Turn(connection, request, body, fault, prefill, number, healed)
+        return Turn(connection, request, body, fault, prefill, number, healed), noted
 
     def _spend(self) -> Refusal | None:
         with self._lock:
             if self._meter is None or self._meter.take():
                 return None
             return quota_refusal(self._meter.remaining_s())
-
-
-def _record(request: HttpRequest, body: Mapping[str, object] | None, fault: Fault) -> LabRequest:
-    headers = {
-        name: "[redacted]" if name in _SECRET_HEADERS else value
-        for name, value in request.headers.items()
-    }
-    stream = body is not None and flag_text(body.get("stream")) is True
-    return LabRequest(request.method, request.path, body, headers, fault, stream)
-
-
-def _plain_values(request: HttpRequest) -> Mapping[str, object] | None:
-    try:
-        if is_form(request.headers):
-            return described(read_form(request.headers["content-type"], request.body))
-        return as_mapping(parsed(request.body))
-    except ValueError:
-        # Not swallowed: the endpoint answers a body it cannot read with a 400.
-        return None
 
 
 def _check_fault(fault: object) -> None:

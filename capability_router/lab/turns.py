@@ -54,7 +54,8 @@ class Turn:
             seconds: Longest wait, >= 0; None waits for the healing alone.
 
         Raises:
-            GoneError: As soon as the client leaves or the provider is stopped.
+            GoneError: As soon as the client leaves.
+            ConnectionAbortedError: As soon as the provider is stopped.
         """
         ends = math.inf if seconds is None else time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
@@ -67,7 +68,7 @@ class Turn:
         """Wait as long as the fault says, and come back for each sign of life that is due.
 
         Raises:
-            GoneError: As :meth:`pause`.
+            ConnectionError: As :meth:`pause`.
         """
         left = self.fault.seconds or 0.0
         while left > 0 and not self.healed.is_set():

@@ -50,7 +50,7 @@ class HttpRequest:
 
 
 class GoneError(ConnectionError):
-    """The client left, or the provider was stopped, in the middle of an exchange."""
+    """The client left in the middle of an exchange."""
 
 
 class _UnreadableError(Exception):
@@ -77,6 +77,7 @@ class Connection:
         self._closing = False
         self._bodiless = False
         self._is_cut = False
+        self._is_hung_up = False
 
     def read_request(self) -> HttpRequest | None:
         """Wait for the next request.
@@ -173,9 +174,13 @@ class Connection:
         """Write bytes as they are.
 
         Raises:
-            OSError: If the client is gone.
+            GoneError: If the client is gone.
+            ConnectionAbortedError: If :meth:`hang_up` was called.
         """
-        self._socket.sendall(data)
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise self._ended() from error
 
     @property
     def is_cut(self) -> bool:
@@ -198,30 +203,43 @@ class Connection:
         """Look, without waiting, whether the client has closed its end.
 
         Raises:
-            GoneError: If it has, or :meth:`hang_up` was called.
+            GoneError: If it has.
+            ConnectionAbortedError: If :meth:`hang_up` was called.
         """
         self._socket.setblocking(False)
         try:
             gone = not self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             gone = False
+        except OSError as error:
+            raise self._ended() from error
         finally:
             self._socket.setblocking(True)
         if gone:
-            raise GoneError("the connection was closed before the answer was complete")
+            raise self._ended()
 
     def hang_up(self) -> None:
         """End the connection from another thread; the owner finds out at its next read or write."""
+        self._is_hung_up = True
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             # The owner or the client was faster: what was wanted has happened.
             return
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the socket is closed; may be asked from another thread."""
+        return self._socket.fileno() < 0
+
     def close(self) -> None:
         """Close the socket; more than once does no harm."""
         self._reader.close()
         self._socket.close()
+
+    def _ended(self) -> ConnectionError:
+        message = "the connection was closed before the answer was complete"
+        return ConnectionAbortedError(message) if self._is_hung_up else GoneError(message)
 
     def _read(self) -> HttpRequest | None:
         line = self._reader.readline(_MAX_LINE_BYTES + 1)
