@@ -66,7 +66,8 @@ def check_message_request(body: Mapping[str, object]) -> None:
 
 def _check_messages(value: object, place: str) -> None:
     open_calls: list[object] = []
-    for index, entry in enumerate(array(value, place)):
+    entries = array(value, place)
+    for index, entry in enumerate(entries):
         at = f"{place}.{index}"
         message = structure(entry, at)
         one_of("user", "assistant")(required(message, "role", at), f"{at}.role")
@@ -75,6 +76,16 @@ def _check_messages(value: object, place: str) -> None:
         _check_results(message, open_calls, at)
         open_calls = _ids(message, "tool_use", "id")
     _check_results({}, open_calls, place)
+    _check_prefill(structure(entries[-1], place), place)
+
+
+def _check_prefill(last: Mapping[str, object], place: str) -> None:
+    content = last["content"]
+    blocks = as_sequence(content) or ()
+    text = (as_mapping(blocks[-1]) or {}).get("text") if blocks else content
+    if last["role"] == "assistant" and isinstance(text, str) and text != text.rstrip():
+        message = f"{place}: final assistant content cannot end with trailing whitespace"
+        raise invalid(message, place)
 
 
 def _check_content(content: object, role: str, place: str) -> None:

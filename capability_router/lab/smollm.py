@@ -164,8 +164,7 @@ class SmolLMAnswers:
         asked = question.max_tokens
         body = {key: question.body[key] for key in _FORWARDED if key in question.body}
         if question.chat:
-            messages = as_sequence(question.body.get("messages")) or ()
-            body["messages"] = [_plain(as_mapping(message) or {}) for message in messages]
+            body["messages"] = _told(question)
         return {
             "temperature": 0,
             **body,
@@ -258,6 +257,18 @@ def _verified_weights() -> Path:
             f" {WEIGHTS_SHA256}: install version 0.1.2"
         )
     return found[0]
+
+
+def _told(question: Question) -> list[dict[str, str]]:
+    """Give the conversation as the model is to hear it.
+
+    The engine continues any message of the assistant at the end, so one that is to be answered
+    anew has to go. Of a stream, which the source always asks for, it sends the continuation alone.
+    """
+    messages = as_sequence(question.body.get("messages")) or ()
+    told = [_plain(as_mapping(message) or {}) for message in messages]
+    begins_anew = len(told) > 1 and told[-1]["role"] == "assistant" and not question.prefill
+    return told[:-1] if begins_anew else told
 
 
 def _plain(message: Mapping[str, object]) -> dict[str, str]:

@@ -84,6 +84,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         told(("assistant", [USE]), ("user", [RESULT | {"is_error": "no"}])),
         "'messages.1.content.0.is_error'",
     ),
+    (told(("user", "hi"), ("assistant", "so \n")), "cannot end with trailing whitespace"),
+    (
+        told(("user", "hi"), ("assistant", [{"type": "text", "text": "so "}])),
+        "messages: final assistant content cannot end with trailing whitespace",
+    ),
     ({"system": 3}, "'system'"),
     ({"system": [{"type": "image"}]}, "system.0.type: "),
     ({"stop_sequences": [""]}, "'stop_sequences.0'"),

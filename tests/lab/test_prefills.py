@@ -80,6 +80,42 @@ def test_provider_that_takes_no_prefill_says_so(
     assert refusal.json() == {"type": "error", "error": error, "request_id": None}
 
 
+@pytest.mark.parametrize(
+    ("prefill", "text"),
+    [("continue", " hi"), ("echo", "beta echoes: hi"), ("restart", "alpha echoes: hi")],
+)
+def test_messages_are_prefilled_in_the_same_ways(
+    provider_lab: Lab, raw: httpx.Client, prefill: Any, text: str
+) -> None:
+    provider = provider_lab["alpha"]
+    provider.prefill = prefill
+    body = begun("beta echoes:", "hi", max_tokens=9)
+    reply = raw.post(f"{provider.base_url}/messages", json=body, headers=HEADERS).json()
+    assert reply["content"] == [{"type": "text", "text": text}]
+
+
+@pytest.mark.parametrize("prefill", ["continue", "echo", "refuse", "restart"])
+def test_responses_begin_anew_whatever_the_provider_makes_of_prefills(
+    provider_lab: Lab, raw: httpx.Client, prefill: Any
+) -> None:
+    provider = provider_lab["alpha"]
+    provider.prefill = prefill
+    body = {"model": "m", "input": begun("alpha echoes:", "hi")["messages"]}
+    reply = post(raw, provider, body, "/responses").json()
+    assert reply["output"][0]["content"][0]["text"] == "alpha echoes: hi"
+
+
+def test_space_at_the_end_of_an_earlier_answer_is_no_prefill(
+    provider_lab: Lab, raw: httpx.Client
+) -> None:
+    provider = provider_lab["alpha"]
+    provider.prefill = "refuse"
+    body = begun("so ", max_tokens=9)
+    body["messages"].append({"role": "user", "content": "and then"})
+    reply = raw.post(f"{provider.base_url}/messages", json=body, headers=HEADERS).json()
+    assert reply["content"][0]["text"] == "alpha echoes: and then"
+
+
 def test_reset_brings_the_default_back_and_healing_does_not(provider_lab: Lab) -> None:
     provider = provider_lab["alpha"]
     seen = [provider.prefill]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
+from typing import Any
 
 import httpx
 import pytest
@@ -90,6 +91,25 @@ def test_plain_completion_comes_from_the_model_too(real: Lab, raw: httpx.Client)
     reply = post(raw, real["alpha"], body, "/completions").json()
     assert reply["choices"][0]["text"].strip()
     assert reply["system_fingerprint"] == "lab-alpha-smollm2"
+
+
+@pytest.mark.parametrize("prefill", ["continue", "echo", "restart"])
+def test_model_meets_a_prefill_as_its_provider_does(
+    real: Lab, raw: httpx.Client, prefill: Any
+) -> None:
+    provider, beginning = real["alpha"], "The capital of France is"
+    provider.prefill = prefill
+    asked = chat("What is the capital of France?", max_tokens=8)
+    begun = asked | {
+        "messages": [*asked["messages"], {"role": "assistant", "content": beginning}],
+    }
+    text = post(raw, provider, begun).json()["choices"][0]["message"]["content"]
+    assert text_of(chunks(post(raw, provider, begun | {"stream": True}))) == text
+    if prefill == "restart":
+        assert text == post(raw, provider, asked).json()["choices"][0]["message"]["content"]
+    else:
+        assert text.startswith(beginning) is (prefill == "echo")
+        assert "Paris" in text
 
 
 def test_model_goes_on_after_a_stream_that_was_cut(real: Lab, raw: httpx.Client) -> None:
