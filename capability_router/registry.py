@@ -21,10 +21,13 @@ from capability_router.engine.selection import (
     WithParameters,
 )
 
-__all__ = ["STRATEGIES", "STRATEGY_METHODS", "names", "register", "resolve", "strategy"]
+__all__ = ["SECRETS", "STRATEGIES", "STRATEGY_METHODS", "names", "register", "resolve", "strategy"]
 
 STRATEGIES = "strategies"
 """The kind of plug-in that orders the active models of a pool."""
+
+SECRETS = "secrets"
+"""The kind of plug-in that fetches what ``${NAME:REFERENCE}`` stands for in a configuration."""
 
 STRATEGY_METHODS = ("admit", "withdraw", "choose", "chosen")
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from random import Random
@@ -15,12 +16,15 @@ from weakref import WeakValueDictionary
 
 from capability_router import drivers
 from capability_router.clock import SystemClock, WaitingClock
+from capability_router.credentials import Credentials
+from capability_router.engine.blueprint import Blueprint
 from capability_router.engine.call import Call
 from capability_router.engine.decision import Decision
 from capability_router.engine.events import EventEmitter, ObservabilityConnector
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
-from capability_router.engine.model import Model, Provider
-from capability_router.engine.outcome import Failure, FailureKind, Usage
+from capability_router.engine.lease import Lease
+from capability_router.engine.model import Model, Provider, Secret
+from capability_router.engine.outcome import Failure, FailureKind, Outcome, Usage
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.router import Router
@@ -33,6 +37,7 @@ from capability_router.usages import usage_of
 if TYPE_CHECKING:
     from capability_router.catalogue.catalogue import Catalogue
     from capability_router.catalogue.environment import Inventory
+    from capability_router.config import SecretResolver
     from capability_router.probing import Prober
 
 __all__ = ["CapabilityRouter"]
@@ -111,6 +116,8 @@ class CapabilityRouter(Router):
             guard=RLock(),
             lease_ttl_s=lease_ttl_s,
         )
+        self._credentials = Credentials(self.clock, self._use_key)
+        self._secrets: Mapping[str, SecretResolver] = {}
         self._path: Path | None = None
         self._inventory: Inventory | None = None
         self._decisions: deque[Decision] = deque(maxlen=1000)
@@ -118,18 +125,26 @@ class CapabilityRouter(Router):
             self.emitter.subscribe(connector.record)
 
     @classmethod
-    def from_yaml(cls, path: str | PathLike[str]) -> CapabilityRouter:
+    def from_yaml(
+        cls, path: str | PathLike[str], *, secrets: Mapping[str, SecretResolver] | None = None
+    ) -> CapabilityRouter:
         """Build a router from a YAML file.
+
+        Args:
+            path: The YAML file.
+            secrets: Functions that fetch secrets, by the scheme of their references; see ``load``.
 
         Raises:
             ConfigurationError: If anything in the file is wrong; it names each place, what was
                 found and what is allowed, and nothing is built.
+            ValueError: If a scheme in ``secrets`` is malformed, or is ``env`` or ``file``.
         """
         # Here and not above: pydantic and PyYAML are only needed by those who have a file.
         from capability_router.config import load  # noqa: PLC0415 - said above
 
-        blueprint = load(path)
+        blueprint = load(path, secrets=secrets or {})
         router = cls(blueprint.tree)
+        router._secrets = secrets or {}
         router.configure(blueprint)
         router._found_at(Path(path).absolute())
         return router
@@ -266,8 +281,30 @@ class CapabilityRouter(Router):
         path = path or self._path
         if path is None:
             raise ValueError("this router was not made from a file: pass the path of one")
-        self.configure(load(path))
+        self.configure(load(path, secrets=self._secrets))
         self._found_at(Path(path).absolute())
+
+    def configure(self, blueprint: Blueprint) -> None:
+        """Become what a configuration says; see ``Router.configure``."""
+        super().configure(blueprint)
+        self._credentials.follow(blueprint.keys, blueprint.providers)
+
+    def report(self, lease: Lease, outcome: Outcome) -> None:
+        """End a lease with the outcome of its attempt; see ``Router.report``.
+
+        Where a provider has refused a key that is kept elsewhere, it is read again. If it is
+        another one now, the refusal says nothing about any model, and counts for none.
+        """
+        if self._credentials.excuse(lease, outcome):
+            self.release(lease, sent=True)
+        else:
+            super().report(lease, outcome)
+
+    def _use_key(self, provider_id: str, key: Secret) -> None:
+        with self._guard:
+            known = self._providers.get(provider_id)
+            if known is not None:
+                self._providers[provider_id] = replace(known, api_key=key)
 
     def start_probing(
         self,

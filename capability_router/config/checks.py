@@ -12,6 +12,7 @@ from typing import cast
 from capability_router.catalogue.vendors import VENDORS
 from capability_router.config.document import Document, KeyPath, listed, quoted
 from capability_router.config.durations import parse_duration
+from capability_router.config.references import is_reference
 from capability_router.engine.deactivation import ErrorThreshold
 from capability_router.engine.errors import nearest
 from capability_router.engine.outcome import FailureKind
@@ -20,7 +21,6 @@ from capability_router.engine.recovery import Cooldown
 __all__ = ["blame_unpriced", "check"]
 
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_WHOLE_REFERENCE = re.compile(r"\$\{env:[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,11 @@ def _check_provider(document: Document, provider: str) -> None:
         document.blame_key(("providers", provider), message)
     path = ("providers", provider, "api_key")
     key = document.at(path)
-    if key is not None and not _WHOLE_REFERENCE.fullmatch(document.references.get(path, "")):
-        message = "an API key must not stand in this file; write ${env:NAME} and set that variable"
+    if key is not None and not is_reference(document.references.get(path, "")):
+        message = (
+            "an API key must not stand in this file; write ${env:NAME} and set that variable, or"
+            " ${file:PATH}"
+        )
         document.blame(path, message)
         document.findings.settle(path)
 
@@ -105,7 +108,7 @@ def blame_unpriced(document: Document, path: KeyPath) -> None:
 
 def _check_space(document: Document, path: KeyPath) -> None:
     if path in document.references:
-        message = "messages show this, so it must not come from the environment; write it here"
+        message = "messages show this, so it must not come from a reference; write it here"
         document.blame(path, message)
 
 

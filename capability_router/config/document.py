@@ -54,8 +54,14 @@ class Findings:
         """Note a problem, unless all has been said about its path."""
         if any(path[:length] in self._settled for length in range(len(path) + 1)):
             return
+        self._found.append(self.problem(place, path, message, nearest))
+
+    def problem(
+        self, place: Place, path: KeyPath, message: str, nearest: str | None = None
+    ) -> Problem:
+        """Return a problem with its place, without noting it."""
         at = f"{self._above}{dotted(path)}".removesuffix(".")
-        self._found.append(Problem(message, at, self.file, place.line, place.column, nearest))
+        return Problem(message, at, self.file, place.line, place.column, nearest)
 
     def settle(self, path: KeyPath) -> None:
         """Let nothing more be said about what stands at or under a path."""
@@ -86,7 +92,7 @@ class Document:
         root: The values: dictionaries with text keys, lists, text, numbers, booleans and None.
         keys: Where each key stands.
         values: Where each value starts.
-        references: Each text with ``${env:NAME}``, as it was written.
+        references: Each text with a reference, as it was written.
         findings: Collects what is said against the document.
         elsewhere: Names that are declared outside of it, by the section that they would stand in.
     """
@@ -129,7 +135,7 @@ class Document:
         return [((*path, place), item) for place, item in items if isinstance(item, str)]
 
     def written(self, path: KeyPath) -> str:
-        """Return the text at a path as it was written, references to the environment included."""
+        """Return the text at a path as it was written, with its references."""
         return self.references.get(path, str(self.at(path)))
 
     def found(self, path: KeyPath) -> str:
@@ -153,6 +159,10 @@ class Document:
     def blame_key(self, path: KeyPath, message: str, nearest: str | None = None) -> None:
         """Note a problem with a key; with one that is missing, at the key of its section."""
         self.findings.add(self._place(path, self.keys), path, message, nearest)
+
+    def problem(self, path: KeyPath, message: str) -> Problem:
+        """Return a problem with the value at a path, without noting it."""
+        return self.findings.problem(self._place(path, self.values), path, message)
 
     def _place(self, path: KeyPath, places: Mapping[KeyPath, Place]) -> Place:
         """The place of a path, or else of the closest thing above it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from capability_router.catalogue.entry import CatalogueEntry
 from capability_router.catalogue.price_map import canonical_vendor
@@ -12,6 +13,7 @@ from capability_router.config.build import stated
 from capability_router.config.document import Document, shown_key
 from capability_router.config.nodes import grown_tree
 from capability_router.config.reading import content, read
+from capability_router.config.references import References
 from capability_router.config.wording import validated
 from capability_router.engine.errors import ConfigurationError, Problem, nearest
 
@@ -37,7 +39,7 @@ def overlay(
     text = content(name)
     if isinstance(text, Problem):
         raise ConfigurationError([text])
-    document = read(text, name, os.environ)
+    document = read(text, name, References(os.environ, Path(name).parent))
     for key in document.root.keys() - {"models"}:
         near = nearest(key, ["models"], most=1)
         message = f"unknown key {shown_key((key,))}; an overlay has models only"

@@ -222,7 +222,7 @@ class _Finder:
         given, first = self._given(path), why.partition(" ")[0]
         key = first if first in given else first.removesuffix("_s")
         if any(reference[: len(path)] == path for reference in self._document.references):
-            self._document.blame(path, "this cannot be made with what comes from the environment")
+            self._document.blame(path, "this cannot be made with what a reference stands for")
         elif key in given:
             self._document.blame((*path, key), why)
         else:

@@ -1,4 +1,4 @@
-"""From YAML text to a document: one meaning per text, no key twice, secrets from the environment.
+"""From YAML text to a document: one meaning per text, no key twice, secrets from elsewhere.
 
 YAML 1.1 has surprises that change what a configuration means without a word: ``no`` is false,
 ``1:30`` is 90 and ``017`` is 15. Here they are text. Knows no key of the configuration.
@@ -7,7 +7,7 @@ YAML 1.1 has surprises that change what a configuration means without a word: ``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,8 @@ import yaml
 from yaml.composer import ComposerError
 from yaml.reader import ReaderError
 
-from capability_router.config.document import Document, Findings, KeyPath, Place, quoted
+from capability_router.config.document import Document, Findings, KeyPath, Place
+from capability_router.config.references import References, has_reference
 from capability_router.engine.errors import Problem
 
 __all__ = ["content", "read"]
@@ -41,8 +42,6 @@ _SCALARS: dict[str, tuple[re.Pattern[str], str, Callable[[str], object]]] = {
 }
 """The scalars that are no text, as YAML 1.2 has them: spelling, first characters, value."""
 
-_REFERENCE = re.compile(r"\$\{env:([^}]*)\}?")
-_VARIABLE = re.compile(r"\$\{env:[A-Za-z_][A-Za-z0-9_]*\}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _HINTS = {
@@ -106,13 +105,13 @@ def content(name: str) -> str | Problem:
     return Problem(f"cannot be read: {why[0].lower()}{why[1:]}", file=name)
 
 
-def read(text: str, file: str, environ: Mapping[str, str], section: str = "") -> Document:
+def read(text: str, file: str, references: References, section: str = "") -> Document:
     """Read a document.
 
     Args:
         text: The YAML text.
         file: Its name, for messages.
-        environ: Where ``${env:NAME}`` is looked up.
+        references: Where ``${env:NAME}`` and its like lead.
         section: Key at the top under which the document stands; empty if it is the whole text.
 
     Returns:
@@ -129,7 +128,7 @@ def read(text: str, file: str, environ: Mapping[str, str], section: str = "") ->
     if section and node is not None:
         node = _under(section, node, findings)
     findings.stop_if_any()
-    reading = _Reading(findings, environ)
+    reading = _Reading(findings, references)
     root = reading.whole(cast("yaml.Node", node))
     if not isinstance(root, dict):
         found = "a list" if isinstance(root, list) else "a single value"
@@ -208,7 +207,7 @@ class _Reading:
     """One pass over the nodes: their values, their places, and what is wrong with them."""
 
     findings: Findings
-    environ: Mapping[str, str]
+    leading: References
     keys: dict[KeyPath, Place] = field(default_factory=dict[KeyPath, Place])
     values: dict[KeyPath, Place] = field(default_factory=dict[KeyPath, Place])
     references: dict[KeyPath, str] = field(default_factory=dict[KeyPath, str])
@@ -281,21 +280,10 @@ class _Reading:
     def _text(self, text: str, path: KeyPath) -> str:
         if _SURROGATE.search(text):
             self._refuse(path, "this text is not valid Unicode")
-        if "${env:" not in text:
+        if not has_reference(text):
             return text
         self.references[path] = text
-        return _REFERENCE.sub(lambda found: self._variable(found, path), text)
-
-    def _variable(self, reference: re.Match[str], path: KeyPath) -> str:
-        if not _VARIABLE.fullmatch(reference[0]):
-            self._refuse(path, "the reference is malformed; write ${env:NAME}")
-            return ""
-        value, name = self.environ.get(reference[1], ""), quoted(reference[1])
-        if not value:
-            self._refuse(path, f"the environment variable {name} is not set, or is empty")
-        elif _SURROGATE.search(value):
-            self._refuse(path, f"the environment variable {name} holds no valid text")
-        return value
+        return self.leading.resolved(text, lambda told: self._refuse(path, told))
 
     def _refuse(self, path: KeyPath, message: str) -> None:
         self.findings.add(self.values[path], path, message)

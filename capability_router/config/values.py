@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from capability_router.calendars import CalendarReset, CronSpans, Every, parse_reset
 from capability_router.config.durations import parse_duration
 from capability_router.config.rates import Rate, calendar_rate, rolling_rate
+from capability_router.config.references import is_usable_key
 from capability_router.config.refusal import RefusedError
 from capability_router.engine.faults import Health
 from capability_router.engine.feature import Feature
@@ -112,8 +113,7 @@ def _every(value: object) -> Every:
 def _secret(value: object) -> Secret:
     if not isinstance(value, str):
         raise RefusedError("secret_type")
-    # A client that is given such a key reports it with the key in the message.
-    if not (value.isascii() and value.isprintable()) or " " in value:
+    if not is_usable_key(value):
         raise RefusedError("secret_characters")
     return Secret(value)
 

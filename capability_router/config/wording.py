@@ -1,7 +1,7 @@
 """What pydantic found, in plain sentences.
 
 Takes the type of an error and its limits, never its input: values are shown as they were written,
-so that one from the environment does not come out.
+so that one a reference stands for does not come out.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _EXPECTED = {
         "a time and a zone such as '00:00 America/Los_Angeles', or a mapping with every, at, zone"
         " and day"
     ),
-    "secret_type": "${env:NAME}",
+    "secret_type": "${env:NAME} or ${file:PATH}",
     "strategy_type": "the name of a strategy, or a mapping with its name and parameters",
     "string_type": "text",
     "time_of_day": "a time from 00:00 to 23:59, in quotes",
@@ -155,7 +155,7 @@ def _sentence(document: Document, path: KeyPath, kind: str, limits: Limits) -> s
         return _SENTENCES[kind]
     if kind in _EXPECTED:
         is_text = path in document.references and kind in _NO_TEXT
-        note = "; what comes from the environment is text" if is_text else ""
+        note = "; what a reference stands for is text" if is_text else ""
         return f"expected {_EXPECTED[kind]}, found {found}{note}"
     if kind in _RANGES:
         relation, limit = _RANGES[kind]
@@ -219,7 +219,7 @@ def _secret(document: Document, path: KeyPath, _: Limits) -> None:
     held = (
         f"what {document.written(path)} stands for has a blank, a line break or another character"
     )
-    document.blame(path, f"{held} that no API key has; check how the variable was set")
+    document.blame(path, f"{held} that no API key has; check how it was set")
 
 
 _ABOUT: Mapping[str, Callable[[Document, KeyPath, Limits], None]] = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from capability_router.engine.faults import FaultRule
 from capability_router.engine.membership import PoolPreferences
-from capability_router.engine.model import Model, Provider
+from capability_router.engine.model import Model, Provider, Secret
 from capability_router.engine.outcome import FailureKind
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.tree import CapabilityTree
@@ -42,6 +42,8 @@ class Blueprint:
         models: The models, with full paths for their capabilities.
         pools: The pools.
         faults: The whole fault table, with the cells that were replaced.
+        keys: What reads the API key of a provider again, by the provider's id, for those whose key
+            is kept elsewhere; the engine itself reads none.
     """
 
     tree: CapabilityTree
@@ -49,3 +51,6 @@ class Blueprint:
     models: tuple[Model, ...]
     pools: tuple[PoolSpec, ...]
     faults: Mapping[FailureKind, FaultRule]
+    keys: Mapping[str, Callable[[], Secret]] = field(
+        default_factory=dict[str, Callable[[], Secret]], repr=False, compare=False
+    )

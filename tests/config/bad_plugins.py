@@ -108,7 +108,9 @@ PLUGINS = {
     ),
     "text for a number": Bad(tuned("share: §half"), f"{AT}.share", ("expected a number", "'half'")),
     "number from the environment for a parameter": Bad(
-        tuned("share: §'${env:SET}'"), f"{AT}.share", ("'${env:SET}'", "environment is text")
+        tuned("share: §'${env:SET}'"),
+        f"{AT}.share",
+        ("'${env:SET}'", "a reference stands for is text"),
     ),
     "list for a mapping of numbers": Bad(
         strategy(f"{{name: '{OWN}:Tuned', weights: §[a]}}"),

@@ -175,7 +175,7 @@ SETTINGS = {
     "vector space from the environment": Bad(
         model('capabilities: [ocr], vector_space: §"${env:SET}"'),
         f"{M}.vector_space",
-        ("must not come from the environment",),
+        ("must not come from a reference",),
     ),
     "vector space as a list": Bad(
         model("capabilities: [ocr], vector_space: §[a]"), f"{M}.vector_space", ("text", "a list")

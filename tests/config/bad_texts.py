@@ -35,7 +35,7 @@ TEXTS = {
     "number from the environment": Bad(
         pool("retry: {max_attempts: §'${env:SET}'}"),
         "pools.text.retry.max_attempts",
-        ("whole number", "'${env:SET}'", "environment is text"),
+        ("whole number", "'${env:SET}'", "a reference stands for is text"),
     ),
     "unknown name from the environment": Bad(
         pool("strategy: §'${env:SET}'"), "pools.text.strategy", ("'${env:SET}'",)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from capability_router.config import Blueprint, loads
 from capability_router.config.reading import read
+from capability_router.config.references import References
 from capability_router.config.schema import RouterConfig
 from capability_router.engine.errors import ConfigurationError
 
@@ -188,7 +189,7 @@ def test_a_value_from_the_environment_does_not_come_out_wherever_it_stands() -> 
 
 def test_no_secret_is_in_what_a_configuration_shows_of_itself() -> None:
     plan = loads("providers: {a: {api_key: '${env:KEY}'}}", environ=ENVIRON)
-    document = read("providers: {a: {api_key: '${env:KEY}'}}", "x.yaml", ENVIRON)
+    document = read("providers: {a: {api_key: '${env:KEY}'}}", "x.yaml", References(ENVIRON))
     config = RouterConfig.model_validate(document.root)
     assert plan.providers[0].api_key is not None
     assert plan.providers[0].api_key.reveal() == CANARY

@@ -157,4 +157,4 @@ def test_what_a_strategy_objects_to_shows_no_value_from_the_environment() -> Non
     pool = f"{{hierarchy_node: ocr, strategy: {strategy}}}"
     problem = problem_of(f"allow_imports: true\npools: {{p: {pool}}}")
     assert problem.key_path == "pools.p.strategy"
-    assert "environment" in problem.message
+    assert "a reference" in problem.message
