@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from threading import Lock
 
@@ -17,8 +17,9 @@ from capability_router.engine.lease import Lease
 from capability_router.engine.model import Provider, Secret
 from capability_router.engine.outcome import FailureKind, Outcome
 from capability_router.engine.timing import Clock
+from capability_router.engine.untrusted import without
 
-__all__ = ["Credentials"]
+__all__ = ["Credentials", "without_key"]
 
 _log = logging.getLogger(__name__)
 
@@ -124,3 +125,12 @@ class Credentials:
             kept.changed_at = self._clock.now()
             _log.info("the key of provider %r was refused, and is another one now", provider_id)
         return changed
+
+
+def without_key(outcome: Outcome, provider: Provider) -> Outcome:
+    """Return an outcome whose failure does not quote the key of its provider."""
+    failure, key = outcome.failure, provider.api_key
+    if failure is None or key is None:
+        return outcome
+    message = without(failure.message, key.reveal())
+    return replace(outcome, failure=replace(failure, message=message))

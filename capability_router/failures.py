@@ -95,7 +95,7 @@ def failure_of(
     status, found = _status(error), headers_of(error)
     kind = _kind_without_response(error, before) if found is None or status is None else None
     if kind is not None or status is None:
-        return Failure(kind or FailureKind.INVALID_REQUEST, message=str(error)[:300], error=error)
+        return Failure(kind or FailureKind.INVALID_REQUEST, message=str(error), error=error)
     headers = found or {}
     body = error_body(error, headers)
     said = f"{_code(error)} {error}".strip()

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from capability_router import drivers
 from capability_router.clock import SystemClock, WaitingClock
-from capability_router.credentials import Credentials
+from capability_router.credentials import Credentials, without_key
 from capability_router.engine.blueprint import Blueprint
 from capability_router.engine.call import Call
 from capability_router.engine.decision import Decision
@@ -298,7 +298,7 @@ class CapabilityRouter(Router):
         if self._credentials.excuse(lease, outcome):
             self.release(lease, sent=True)
         else:
-            super().report(lease, outcome)
+            super().report(lease, without_key(outcome, self.provider(lease.model.provider)))
 
     def _use_key(self, provider_id: str, key: Secret) -> None:
         with self._guard:

@@ -232,7 +232,6 @@ _RETRY_IN = re.compile(rf"(?:retry|try again) (?:in|after) ((?:{_WAIT} ?)+)", re
 _UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0}
 # What ends when a limit is renewed; a bad key, for instance, stays bad.
 _LIMITS = frozenset({FailureKind.BILLING, FailureKind.QUOTA_EXHAUSTED, FailureKind.RATE_LIMITED})
-_MESSAGE_LIMIT = 300
 
 
 def classify(
@@ -272,7 +271,7 @@ def classify(
         kind = _by_sign(rows, text, codes) or _by_status(status)
     if retry_after_s is None and kind in _LIMITS:
         retry_after_s = resets_after_s
-    return Failure(kind, status, retry_after_s, text[:_MESSAGE_LIMIT], error)
+    return Failure(kind, status, retry_after_s, text, error)
 
 
 def _by_sign(rows: list[_Sign], text: str, codes: Collection[str] | None) -> FailureKind | None:

@@ -9,6 +9,7 @@ from capability_router.engine.feature import Feature, features_of
 from capability_router.engine.limits import Limit
 from capability_router.engine.outcome import Usage
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.untrusted import shown
 
 __all__ = ["Model", "Price", "Provider", "Secret"]
 
@@ -79,6 +80,13 @@ class Provider:
     def __post_init__(self) -> None:
         if not self.vendor:
             object.__setattr__(self, "vendor", "openai" if self.base_url else self.id)
+
+    def __repr__(self) -> str:
+        # An address may carry a password, and a key in its query.
+        url, query, _ = (self.base_url or "").partition("?")
+        address = None if self.base_url is None else shown(url) + ("?***" if query else "")
+        told = f"id={self.id!r}, vendor={self.vendor!r}, base_url={address!r}"
+        return f"Provider({told}, limits={self.limits!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from capability_router.engine.untrusted import shown
+
 __all__ = ["Attempt", "Failure", "FailureKind", "Outcome", "Usage"]
 
 
@@ -59,7 +61,8 @@ class Failure:
         kind: What went wrong.
         status: HTTP status, None if no response came.
         retry_after_s: Seconds the provider asked to wait, >= 0; None if it did not say.
-        message: The provider's words, cut to 300 characters; untrusted text.
+        message: The provider's words as they can be shown: without what looks like a key, what
+            does not print escaped, cut to 300 characters.
         error: The provider's own exception, to be re-raised or chained.
     """
 
@@ -68,6 +71,9 @@ class Failure:
     retry_after_s: float | None = None
     message: str = ""
     error: BaseException | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", shown(self.message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,8 +162,7 @@ def failure_of(error: BaseException, *, provider_tools: bool = False) -> Failure
         return failure_of_litellm(error)
     if isinstance(error, AllModelsFailedError | NoAvailableModelError):
         # A model of this pool is a pool itself, of which nobody is left.
-        told, wait_s = str(error)[:300], error.retry_after_s
-        return Failure(FailureKind.OVERLOADED, None, wait_s, told, error)
+        return Failure(FailureKind.OVERLOADED, None, error.retry_after_s, str(error), error)
     found = failures.failure_of(error)
     if isinstance(error, ContextOverflowError):
         return replace(found, kind=FailureKind.CONTEXT_OVERFLOW)

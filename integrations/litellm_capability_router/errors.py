@@ -16,6 +16,7 @@ from capability_router import (
     UnknownCapabilityError,
     UnknownPoolError,
 )
+from capability_router.engine.untrusted import shown
 
 __all__ = ["CapabilityStreamError", "CapabilityUnavailableError", "as_litellm_errors"]
 
@@ -75,7 +76,7 @@ def as_litellm_errors() -> Generator[None]:
         yield
     except NoAvailableModelError as error:
         if _is_too_much_to_ask(error):
-            told = f"{error}: {error.__cause__}"
+            told = f"{error}: {shown(str(error.__cause__))}"
             raise BadRequestError(
                 told, model=error.capability, llm_provider="capability"
             ) from error.__cause__

@@ -4,8 +4,9 @@ from tests.house.source import ENGINE, Source, broken, imports, sources
 
 # A new module takes the lowest floor that its imports allow.
 FLOORS = (
-    {"agenda", "default_tree", "outcome", "reason", "tempo", "timing"},
-    {"decision", "errors", "events", "faults", "hedge", "limits", "retry"},
+    {"agenda", "default_tree", "reason", "tempo", "timing", "untrusted"},
+    {"hedge", "outcome"},
+    {"decision", "errors", "events", "faults", "limits", "retry"},
     {"feature", "state", "tree"},
     {"recovery", "request"},
     {"interruption", "model"},
