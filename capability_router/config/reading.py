@@ -17,13 +17,18 @@ from yaml.composer import ComposerError
 from yaml.reader import ReaderError
 
 from capability_router.config.document import Document, Findings, KeyPath, Place
-from capability_router.config.references import References, has_reference
+from capability_router.config.references import References, count_references
 from capability_router.engine.errors import Problem
 
 __all__ = ["content", "read"]
 
 _DEEPEST = 32
 _MOST_VALUES = 100_000
+_MOST_NODES = 2 * _MOST_VALUES
+"""Keys and values as they are written: reading more would take seconds."""
+_MOST_REFERENCES = 1_000
+"""Each may stand for 64 KiB."""
+_MOST_CHARACTERS = 10_000_000
 _LONGEST_TEXT = 1_000_000
 """Characters: some hundred times the largest configuration one would care to write."""
 
@@ -76,11 +81,16 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
+        self._nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self._depth += 1
         if parent is not None and self._depth > _DEEPEST:
             problem = f"nested more than {_DEEPEST} levels deep"
+            raise ComposerError(problem=problem, problem_mark=parent.start_mark)
+        self._nodes += 1
+        if parent is not None and self._nodes > _MOST_NODES:
+            problem = f"more than {_MOST_NODES:,} keys and values"
             raise ComposerError(problem=problem, problem_mark=parent.start_mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -88,7 +98,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _TooLargeError(Exception):
-    """Anchors and aliases expand to more than can be meant."""
+    """A document expands to more than can be meant; the message can be shown."""
 
 
 def content(name: str) -> str | Problem:
@@ -212,13 +222,14 @@ class _Reading:
     values: dict[KeyPath, Place] = field(default_factory=dict[KeyPath, Place])
     references: dict[KeyPath, str] = field(default_factory=dict[KeyPath, str])
     refused: set[KeyPath] = field(default_factory=set[KeyPath])
+    followed: int = 0
+    length: int = 0
 
     def whole(self, node: yaml.Node) -> object:
         try:
             return self.value(node, ())
-        except _TooLargeError:
-            message = f"anchors and aliases expand to more than {_MOST_VALUES:,} values"
-            self.findings.add(Place(1, 1), (), message)
+        except _TooLargeError as error:
+            self.findings.add(Place(1, 1), (), str(error))
         finally:
             for path in self.refused:
                 self.findings.settle(path)
@@ -229,7 +240,8 @@ class _Reading:
         self.values[path] = _place(node.start_mark)
         # An anchor may hold itself, and ten aliases of ten aliases grow like a bomb.
         if len(path) > _DEEPEST or len(self.values) > _MOST_VALUES:
-            raise _TooLargeError
+            message = f"anchors and aliases expand to more than {_MOST_VALUES:,} values"
+            raise _TooLargeError(message)
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(cast("list[tuple[yaml.Node, yaml.Node]]", node.value), path)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
@@ -278,10 +290,19 @@ class _Reading:
         return None
 
     def _text(self, text: str, path: KeyPath) -> str:
+        self.length += len(text)
+        if self.length > _MOST_CHARACTERS:
+            message = f"anchors and aliases expand to more than {_MOST_CHARACTERS:,} characters"
+            raise _TooLargeError(message)
         if _SURROGATE.search(text):
             self._refuse(path, "this text is not valid Unicode")
-        if not has_reference(text):
+        found = count_references(text)
+        if not found:
             return text
+        self.followed += found
+        if self.followed > _MOST_REFERENCES:
+            message = f"there are more than {_MOST_REFERENCES:,} references such as ${{env:NAME}}"
+            raise _TooLargeError(message)
         self.references[path] = text
         return self.leading.resolved(text, lambda told: self._refuse(path, told))
 

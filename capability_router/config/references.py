@@ -19,7 +19,7 @@ from capability_router.engine.model import Secret
 __all__ = [
     "References",
     "SecretResolver",
-    "has_reference",
+    "count_references",
     "is_reference",
     "is_usable_key",
     "key_reader",
@@ -174,9 +174,9 @@ class References:
             raise _UnresolvedError(f"the resolver of {scheme!r}: {error}") from None
 
 
-def has_reference(text: str) -> bool:
-    """Return whether a part of a text stands for something that is kept elsewhere."""
-    return _REFERENCE.search(text) is not None
+def count_references(text: str) -> int:
+    """Return how many parts of a text stand for something that is kept elsewhere."""
+    return len(_REFERENCE.findall(text)) if "${" in text else 0
 
 
 def is_reference(text: str) -> bool:

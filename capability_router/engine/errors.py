@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 
+_MOST_SHOWN = 100
+
+
 class CapabilityRouterError(Exception):
     """Base of everything this project raises by its own decision."""
 
@@ -138,11 +141,14 @@ class ConfigurationError(CapabilityRouterError, ValueError):
     """A configuration that cannot be used; nothing was built from it.
 
     Args:
-        problems: All that is wrong, in the order of the file; at least one.
+        problems: All that is wrong, in the order of the file; at least one. The message has the
+            first 100.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        shown = [str(problem) for problem in problems[:_MOST_SHOWN]]
+        more = len(problems) - len(shown)
+        super().__init__("\n".join([*shown, f"and {more} more"] if more else shown))
         self.problems = tuple(problems)
 
 

@@ -75,6 +75,10 @@ class Failure:
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", shown(self.message))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # The exception stays: it holds what the provider said, with every key that was quoted.
+        return Failure, (self.kind, self.status, self.retry_after_s, self.message)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
