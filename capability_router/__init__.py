@@ -75,6 +75,7 @@ _HOMES = {
     "RoundRobin": "engine.selection",
     "RoutingEvent": "engine.events",
     "Secret": "engine.model",
+    "SecretResolver": "config.references",
     "SelectionStrategy": "engine.selection",
     "SlowOutlier": "engine.deactivation",
     "StickUntilFailure": "engine.selection",

@@ -25,6 +25,9 @@ from capability_router.catalogue.environment import (
 from capability_router.clock import (
     SystemClock as SystemClock,
 )
+from capability_router.config.references import (
+    SecretResolver as SecretResolver,
+)
 from capability_router.engine.call import (
     Call as Call,
 )
@@ -306,6 +309,7 @@ __all__ = [
     "RoundRobin",
     "RoutingEvent",
     "Secret",
+    "SecretResolver",
     "SelectionStrategy",
     "SlowOutlier",
     "StandbyState",

@@ -35,10 +35,7 @@ from langchain_capability_router import ChatCapabilityRouter
 from litellm_capability_router import attach
 from litellm_capability_router.proxy_views import decisions_view, health_view, pools_view
 from tests.connections import connections
-from tests.litellm.conftest import providers as own_providers
 from tests.security.quoting import quoting_provider
-
-__all__ = ["own_providers"]
 
 CANARY = "sk-canary-A1b2C3d4E5f6G7h8"
 BARE = "0canary123456789abcdef0123456789"

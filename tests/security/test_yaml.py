@@ -119,7 +119,7 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("permission", ["", "allow_imports: false\n", "allow_imports: 'true'\n"])
 @pytest.mark.parametrize("plug", [pytest.param(text, id=name) for name, text in PLUGS.items()])
 def test_nothing_is_imported_that_was_not_allowed(plug: str, permission: str, trap: Path) -> None:
-    (trap / "router.yaml").write_text(f"{permission}pools: {{p: {plug.replace('{{', '{')}}}\n")
+    (trap / "router.yaml").write_text(f"{permission}pools: {{p: {plug}}}\n")
     with pytest.raises(ConfigurationError, match="an import path runs code"):
         load(trap / "router.yaml")
     assert "from_yaml" not in sys.modules
