@@ -24,7 +24,7 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-deps \
 	--build-constraint requirements.lock --editable .
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench build lock clean
+.PHONY: help demo test lint bench build audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -49,9 +49,12 @@ build: | $(UV) $(BIN)/python ## Build the source distribution, and the wheel fro
 	rm -rf dist
 	$(UV) build --python $(BIN)/python --build-constraint requirements.lock --out-dir dist
 
+audit: $(VENV)/installed-audit ## Ask the advisory service about every package of the lock
+	.ci/audit
+
 lock: | $(UV) $(BIN)/python ## Bring requirements.lock up to pyproject.toml; UPGRADE=1 takes newer releases
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
-		--group demo --group test --group lint --group tools \
+		--group demo --group test --group lint --group audit --group tools \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --quiet \
 		--custom-compile-command "make lock" --output-file requirements.lock $(if $(UPGRADE),--upgrade)
 
@@ -71,6 +74,10 @@ $(VENV)/installed-test: $(VENV)/installed-demo
 
 $(VENV)/installed-lint: $(VENV)/installed-test
 	@$(INSTALL) --group lint
+	@touch $@
+
+$(VENV)/installed-audit: $(VENV)/installed-demo
+	@$(INSTALL) --group audit
 	@touch $@
 
 $(BIN)/python:
