@@ -35,7 +35,7 @@ from langchain_capability_router import ChatCapabilityRouter
 from litellm_capability_router import attach
 from litellm_capability_router.proxy_views import decisions_view, health_view, pools_view
 from tests.connections import connections
-from tests.security.quoting import quoting_provider
+from tests.security.keyed import keyed_provider
 
 CANARY = "sk-canary-A1b2C3d4E5f6G7h8"
 BARE = "0canary123456789abcdef0123456789"
@@ -58,8 +58,8 @@ pools: {{chat: {{hierarchy_node: chat-completion}}}}
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with quoting_provider() as url, connections():
-        yield url
+    with keyed_provider() as keyed, connections():
+        yield keyed.url
 
 
 @dataclass
