@@ -289,7 +289,7 @@ class CapabilityRouter(Router):
         super().configure(blueprint)
         self._credentials.follow(blueprint.keys, blueprint.providers)
 
-    def report(self, lease: Lease, outcome: Outcome) -> None:
+    def report(self, lease: Lease, outcome: Outcome) -> bool:
         """End a lease with the outcome of its attempt; see ``Router.report``.
 
         Where a provider has refused a key that is kept elsewhere, it is read again. If it is
@@ -297,8 +297,8 @@ class CapabilityRouter(Router):
         """
         if self._credentials.excuse(lease, outcome):
             self.release(lease, sent=True)
-        else:
-            super().report(lease, without_key(outcome, self.provider(lease.model.provider)))
+            return False
+        return super().report(lease, without_key(outcome, self.provider(lease.model.provider)))
 
     def _use_key(self, provider_id: str, key: Secret) -> None:
         with self._guard:

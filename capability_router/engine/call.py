@@ -187,8 +187,8 @@ class Call:
             self._ask_for_more_than(leg.model.context_window)
         if is_the_callers(failure, leg, self._retry):
             self._router.release(leg.lease, sent=True)
-        else:
-            self._router.report(leg.lease, Outcome(failure))
+        elif not self._router.report(leg.lease, Outcome(failure)):
+            del self._tried[leg.model.id]
 
     def interrupted(self, text: str, *, only_text: bool) -> None:
         """Note that the attempt that failed last had handed out a part of the answer.

@@ -136,8 +136,8 @@ class LeaseDesk:
         self._publish()
         return lease
 
-    def report(self, lease: Lease, outcome: Outcome) -> None:
-        """End a lease with the outcome of its attempt.
+    def report(self, lease: Lease, outcome: Outcome) -> bool:
+        """End a lease with the outcome of its attempt; False if the model may be tried again.
 
         An attempt that outlived its lease is too late to count: the expiry has ended it.
 
@@ -149,6 +149,7 @@ class LeaseDesk:
                 self._judge(lease, outcome, self.world.clock.now())
         if self._outbox:
             self._publish()
+        return True
 
     def release(self, lease: Lease, *, sent: bool = False) -> None:
         """End a lease without an outcome: the caller left, and nothing was learnt.

@@ -133,10 +133,21 @@ def test_reload_gives_up_the_keys_of_the_file_before(rig: Rig, tmp_path: Path) -
     assert rig.router.provider("a").api_key is None
 
 
-def test_only_model_fails_one_request_and_serves_the_next(rig: Rig) -> None:
+def test_request_that_meets_a_rotated_key_is_repeated_by_the_same_model(rig: Rig) -> None:
+    rig.rotate("second")
+    assert rig.served() == "a/one"
+    tried = [(each.model, each.kind) for each in rig.router.decisions[0].attempts]
+    assert tried == [("a/one", FailureKind.AUTH), ("a/one", None)]
+
+
+def test_only_model_is_repeated_once(rig: Rig) -> None:
     for other in ("a/two", "b/other"):
         rig.router.deactivate(other)
     rig.rotate("second")
-    with pytest.raises(AllModelsFailedError):
-        rig.served()
     assert rig.served() == "a/one"
+    rig.rotate("third")
+    rig.valid = "another"
+    rig.clock.advance(3)
+    with pytest.raises(AllModelsFailedError) as caught:
+        rig.served()
+    assert len(caught.value.attempts) == 2
