@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from capability_router.engine.feature import Feature
 
-__all__ = ["input_tokens_of", "requirements_of"]
+__all__ = ["has_side_effects", "input_tokens_of", "requirements_of"]
 
 _PARTS = {
     "image": Feature.VISION,
@@ -22,6 +22,7 @@ _PARTS = {
     "video": Feature.VIDEO_INPUT,
     "video_url": Feature.VIDEO_INPUT,
 }
+_CALLERS_OWN = (None, "function", "custom")
 _FREE_CHOICES = (None, "auto", "none")
 _FORMATS = {"json_object": Feature.JSON_MODE, "json_schema": Feature.STRUCTURED_OUTPUT}
 
@@ -46,6 +47,18 @@ def requirements_of(arguments: Mapping[str, Any]) -> frozenset[str]:
     needed |= _format_feature(arguments.get("response_format"))
     needed |= _format_feature(_field(arguments.get("text"), "format"))
     return frozenset(needed)
+
+
+def has_side_effects(arguments: Mapping[str, Any]) -> bool:
+    """Return whether a request offers tools that the provider runs itself.
+
+    What they do, such as a payment by an MCP server, would be done twice if two models were asked.
+    """
+    tools = arguments.get("tools")
+    if not isinstance(tools, list | tuple):
+        return False
+    kinds = (_field(tool, "type") for tool in cast("Sequence[object]", tools))
+    return any(kind not in _CALLERS_OWN for kind in kinds)
 
 
 def input_tokens_of(arguments: Mapping[str, Any]) -> int:

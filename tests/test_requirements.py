@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from capability_router.requirements import input_tokens_of, requirements_of
+from capability_router.requirements import has_side_effects, input_tokens_of, requirements_of
 
 
 class Answer(BaseModel):
@@ -131,3 +131,20 @@ def test_text_is_estimated_at_four_characters_a_token(
     arguments: dict[str, Any], tokens: int
 ) -> None:
     assert input_tokens_of(arguments) == tokens
+
+
+@pytest.mark.parametrize(
+    ("tools", "has"),
+    [
+        (None, False),
+        ([], False),
+        ([{"type": "function", "function": {"name": "pay"}}], False),
+        ([{"name": "pay", "input_schema": {}}], False),
+        ([{"type": "custom", "name": "pay"}], False),
+        ([{"type": "function"}, {"type": "mcp", "server_url": "https://shop"}], True),
+        ([{"type": "web_search_20250305", "name": "web_search"}], True),
+        ("pay", False),
+    ],
+)
+def test_only_tools_that_the_provider_runs_have_side_effects(tools: object, has: bool) -> None:
+    assert has_side_effects({"tools": tools}) is has

@@ -53,11 +53,11 @@ class ChatCapabilityRouter(SwitchedChatModel):
         pool: Name of the one pool to use; None for every pool that covers the capability.
         requires: Features that a model must have, beyond those read off each request.
         prefers: Ids of providers to ask first, best first.
-        deadline: Seconds after which no further attempt starts, > 0; None for the pool's own.
+        deadline: Seconds after which no attempt starts or goes on, > 0; None for the pool's own.
         models: Own chat models by model id, best with ``max_retries=0``.
         temperature, max_tokens, stop: Handed to whichever model is asked; None leaves each its own.
-        timeout: Seconds one attempt may take at most, > 0; None for the pool's own limit. An own
-            chat model keeps to it in async calls only.
+        timeout: Seconds to an answer, to the first token of a stream and between its chunks, > 0;
+            None for the pool's own limits.
         streaming: True to ask for streams even in ``invoke``.
         max_retries, api_key: Of no effect: these are the pool's and the providers' business.
 
@@ -93,7 +93,8 @@ class ChatCapabilityRouter(SwitchedChatModel):
         ```
 
         Up to the first chunk with text, a tool call or reasoning, a failing model is replaced
-        without a trace; after it, ``ChatStreamInterruptedError`` carries the text so far.
+        without a trace. After it, a model that takes a prefill goes on with the text, as the
+        pool's ``on_interruption`` says; else ``ChatStreamInterruptedError`` carries it.
 
     ??? info "Async"
 
@@ -127,7 +128,8 @@ class ChatCapabilityRouter(SwitchedChatModel):
         they reach every call below. A session stays with one model where the pool's strategy is
         ``session-sticky``; in a graph its ``thread_id`` is the session. Besides, a call takes
         ``timeout``, and ``model``: the id of the only model to ask, or the name that its providers
-        call it by.
+        call it by; and ``side_effects=True`` if it must not be hedged, which tools that a provider
+        runs itself say as well.
 
     ??? info "Token usage"
 

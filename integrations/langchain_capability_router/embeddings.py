@@ -57,8 +57,7 @@ class CapabilityRouterEmbeddings(BaseModel, Embeddings):
         prefers: Ids of providers to ask first, best first.
         deadline: Seconds after which no further attempt starts, > 0, over all requests of one
             call; None for the pool's own, which each request has anew.
-        timeout: Seconds one attempt may take at most, > 0; None for the pool's own limit. An own
-            embedding model keeps to it in async calls only.
+        timeout: Seconds one attempt may take at most, > 0; None for the pool's own limit.
         chunk_size: Texts in one request, > 0. Default 96, which every larger provider takes:
             Cohere no more than that, Gemini 100, OpenAI 2048 with 300,000 tokens in all.
         models: Own embedding models by model id, best with ``max_retries=0``.

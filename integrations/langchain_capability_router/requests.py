@@ -15,16 +15,17 @@ from capability_router.engine.errors import UnknownCapabilityError
 from capability_router.engine.request import CompletionRequest
 from capability_router.requirements import requirements_of
 from capability_router.router import CapabilityRouter
+from langchain_capability_router.tools import has_provider_tools
 
 __all__ = ["NO_PART_OF_THE_ANSWER", "SWITCHES", "take_request"]
 
 SWITCHES = ("capability", "pool", "requires", "prefers", "session", "deadline")
 """What ``config["configurable"]`` may switch for one call."""
 
-NO_PART_OF_THE_ANSWER = frozenset({"session", "deadline", "timeout"})
+NO_PART_OF_THE_ANSWER = frozenset({"session", "deadline", "side_effects", "timeout"})
 """What a call may be given that changes no answer, but who gives it and when."""
 
-_ROUTED = frozenset({*SWITCHES, "model", "timeout"})
+_ROUTED = frozenset({*SWITCHES, "model", "side_effects", "timeout"})
 """What a call may be given for the router; all else is for the model."""
 
 
@@ -72,6 +73,7 @@ def take_request(
         session=None if session is None else str(session),
         prefers=asked.get("prefers") or (),
         model=asked.get("model"),
+        side_effects=bool(asked.get("side_effects", has_provider_tools(options))),
     )
 
 

@@ -60,8 +60,8 @@ class CapabilityReranker(BaseDocumentCompressor):
         pool: Name of the one pool to use; None for every pool that covers the capability.
         top_n: Most documents to return, > 0; None for all of them, sorted.
         deadline: Seconds after which no further attempt starts, > 0; None for the pool's own.
-        timeout: Seconds one attempt may take at most, > 0; None for the pool's own limit. An own
-            compressor keeps to it in async calls only.
+        timeout: Seconds one attempt may take at most, > 0; None for the pool's own limit. What a
+            compressor computes by itself, in a sync call, cannot be given up.
         models: Own compressors by model id, for instance a ``CohereRerank`` or a cross-encoder.
 
     ??? info "Instantiate"

@@ -9,7 +9,7 @@ from litellm.exceptions import BadRequestError
 from litellm.responses.utils import ResponsesAPIRequestUtils
 
 from capability_router import CompletionRequest
-from capability_router.requirements import input_tokens_of, requirements_of
+from capability_router.requirements import has_side_effects, input_tokens_of, requirements_of
 
 __all__ = ["Arguments", "request_of", "to_pass_on"]
 
@@ -18,7 +18,9 @@ Arguments = dict[str, Any]
 
 OPTIONS = "capability_router"
 
-_FIELDS = frozenset({"pool", "prefers", "requires", "deadline_s", "session", "model"})
+_FIELDS = frozenset(
+    {"pool", "prefers", "requires", "deadline_s", "session", "model", "side_effects"}
+)
 
 _ROUTINGS = frozenset(
     {
@@ -68,8 +70,9 @@ def request_of(capability: str, arguments: Arguments) -> CompletionRequest:
     Args:
         capability: Path, short name or alias.
         arguments: Of LiteLLM's function; ``capability_router`` may hold a mapping with ``pool``,
-            ``prefers``, ``requires``, ``deadline_s``, ``session`` and ``model``, which mean what
-            they do in ``CompletionRequest``.
+            ``prefers``, ``requires``, ``deadline_s``, ``session``, ``model`` and
+            ``side_effects``, which mean what they do in ``CompletionRequest``. Tools that a
+            provider runs itself have side effects unless it says otherwise.
 
     Raises:
         litellm.BadRequestError: If the caller says where to send it, or asks for the impossible.
@@ -83,6 +86,7 @@ def request_of(capability: str, arguments: Arguments) -> CompletionRequest:
         "timeout_s": timeout if isinstance(timeout, int | float) else None,
         "session": arguments.get("litellm_session_id") or arguments.get("prompt_cache_key"),
         "model": _answered_before(arguments),
+        "side_effects": has_side_effects(arguments),
         **options,
         "requires": requirements_of(arguments) | frozenset(options.get("requires") or ()),
     }
@@ -134,6 +138,9 @@ def _options(capability: str, arguments: Arguments) -> Mapping[str, Any]:
     if isinstance(options.get("requires"), str):
         named = options["requires"]
         raise _refused(capability, f"requires {named!r} must be a list of features: [{named!r}]")
+    if not isinstance(options.get("side_effects", False), bool):
+        told = options["side_effects"]
+        raise _refused(capability, f"side_effects {told!r} must be true or false")
     for name in ("pool", "session", "model"):
         if not isinstance(options.get(name) or "", str):
             raise _refused(capability, f"{name} {options[name]!r} must be a text")

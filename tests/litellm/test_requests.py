@@ -39,6 +39,7 @@ def test_each_call_may_say_how_it_is_routed(setup: Setup) -> None:
         ("gamma", "must be a mapping"),
         ({"requires": "vision"}, r"\['vision'\]"),
         ({"session": ["a"]}, "session"),
+        ({"side_effects": "yes"}, "side_effects 'yes' must be true or false"),
     ],
 )
 def test_routing_that_cannot_be_understood_is_the_callers_fault(
