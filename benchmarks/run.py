@@ -19,6 +19,7 @@ from benchmarks.peers import litellm_table
 from benchmarks.routers import routers_table
 from benchmarks.selecting import limits_table, select_table
 from benchmarks.threads import threads_table
+from benchmarks.time_limits import time_limits_table
 
 TABLES: dict[str, Callable[[], Table]] = {
     "import": import_table,
@@ -29,6 +30,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "litellm": litellm_table,
     "routers": routers_table,
     "threads": threads_table,
+    "time-limits": time_limits_table,
     "calls": call_table,
     "langchain": langchain_table,
 }

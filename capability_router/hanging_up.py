@@ -13,10 +13,15 @@ that waits on no socket at that moment is looked at again until it does, or is d
 What cannot be ended, and takes as long as it takes: ``time.sleep``, locks such as that of a full
 connection pool, DNS lookups, computations, sockets that C code keeps to itself (grpc, pycurl), and
 on most systems but Linux the connecting. A client that repeats failed requests waits in between;
-each repetition is hung up as soon as it waits for bytes. Over HTTP/2 many requests share a
-connection, and all of them lose it. Where the frames of other threads cannot be read, which is so
-without ``sys._current_frames`` or without a GIL, nobody is hung up on and the limits are the
-client's own.
+each repetition is hung up as soon as it waits for bytes. Where the frames of other threads cannot
+be read, which is so without ``sys._current_frames`` or without a GIL, nobody is hung up on and the
+limits are the client's own.
+
+Only the connection of a late thread is hung up, with two consequences for clients that share one.
+Over HTTP/2 all the requests on it lose it. And an answer that is complete in the very moment in
+which its time is over may leave a dead connection in its client's pool. Clients look whether a
+connection is still good before they use it again, but not always in time; then the next request on
+it fails, as when a server has closed it.
 
 Knows no client library, no provider and no policy. Its seconds are the machine's, because sockets
 know no others.
@@ -42,6 +47,11 @@ __all__ = ["Limit", "Line", "hung_up_after"]
 
 # Seconds until a late thread is looked at again. A look takes some ten microseconds.
 _AGAIN_S = 0.02
+# What sockets are waited on with, and what they are made of with TLS. Who only asks whether an idle
+# connection is still good has a socket too, which may be somebody else's by now.
+_WAITING = frozenset(
+    {"connect", "do_handshake", "read", "recv", "recv_into", "send", "sendall", "write"}
+)
 _FRAMES_ARE_READABLE = (
     hasattr(sys, "_current_frames") and getattr(sys, "_is_gil_enabled", lambda: True)()
 )
@@ -161,13 +171,15 @@ class _Wait:
         return self.until <= now
 
     def hang_up(self) -> bool:
-        """Shut down what the thread waits on, if anything; False if it has left the calls."""
+        """End what the thread waits on, if anything; False if it has left the calls."""
         frame = sys._current_frames().get(self.thread)  # pyright: ignore[reportPrivateUsage]  # as above
         if frame is None or not self._covers(frame):
             return False
-        if found := self._waited_on(frame):
-            # It may be closed by now, or not be connected yet.
-            with suppress(OSError):
+        place, found = frame.f_lasti, self._waited_on(frame)
+        # It may be closed by now, or not be connected yet.
+        with suppress(OSError):
+            # The thread may have run on meanwhile, and handed its connection to somebody else.
+            if found is not None and frame.f_lasti == place:
                 socket.shutdown(found, SHUT_RDWR)
         return True
 
@@ -177,11 +189,14 @@ class _Wait:
         return frame is not None
 
     def _waited_on(self, frame: FrameType) -> socket | None:
-        """Return the one open socket that a frame holds, in a variable or as ``self.something``.
+        """Return the one open socket of a frame that may wait, in a variable or an attribute.
 
-        Nothing says which of several it waits on, so that then there is none. What the caller's
-        ``self`` holds does not count: a server's handler has a connection that is not meant.
+        Nothing says which of several it waits on, so that then there is none. Attributes are those
+        of ``self``, and the caller's do not count: a server's handler has a connection that is not
+        meant.
         """
+        if _WAITING.isdisjoint(frame.f_code.co_names):
+            return None
         held = list(frame.f_locals.values())
         if frame is not self.caller:
             # Where it stands for another object, this may raise anything.

@@ -97,6 +97,8 @@ class Handler:
         self.request = request
 
     def be_late(self) -> None:
+        # So that this might be a frame that waits for its connection.
+        self.request.sendall(b"")
         # A lock is waited for in C, so that this is the frame that is looked at.
         lock = threading.Lock()
         lock.acquire()
@@ -134,6 +136,19 @@ def test_frame_with_several_connections_is_left_alone(ends: tuple[socket, socket
     assert caught.value.__cause__ is None
 
 
+def test_connection_that_is_only_held_is_left_alone(ends: tuple[socket, socket]) -> None:
+    def look_whether_it_is_good(connection: socket) -> int:
+        lock = threading.Lock()
+        lock.acquire()
+        with once_everybody_late_was_looked_at(lock.release):
+            lock.acquire()
+        return connection.fileno()
+
+    with pytest.raises(TimeoutError), hung_up_after(0.0):
+        look_whether_it_is_good(ends[0])
+    assert is_open(ends)
+
+
 def test_closed_connection_beside_it_does_not_count(ends: tuple[socket, socket]) -> None:
     def ask_again(before: socket, now: socket) -> bytes:
         return now.recv(1)
@@ -145,20 +160,24 @@ def test_closed_connection_beside_it_does_not_count(ends: tuple[socket, socket])
 
 
 def test_connection_that_is_not_there_yet_ends_nothing() -> None:
-    def wait(unconnected: socket) -> None:
+    def connect(unconnected: socket) -> None:
         lock = threading.Lock()
         lock.acquire()
         with once_everybody_late_was_looked_at(lock.release):
             lock.acquire()
+        unconnected.connect(("127.0.0.1", 1))
 
-    with socket() as unconnected, pytest.raises(TimeoutError), hung_up_after(0.0):
-        wait(unconnected)
+    with socket() as unconnected, pytest.raises(TimeoutError) as caught, hung_up_after(0.0):
+        connect(unconnected)
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 def test_object_that_cannot_be_looked_into_ends_nothing() -> None:
     looked = threading.Event()
 
     class Opaque:
+        read = "something that it might be waiting for"
+
         @property
         def __dict__(self) -> dict[str, object]:  # type: ignore[override]  # what proxies do
             looked.set()
@@ -166,7 +185,7 @@ def test_object_that_cannot_be_looked_into_ends_nothing() -> None:
 
         def spin(self) -> None:
             while not looked.is_set():
-                pass
+                assert self.read
 
     with pytest.raises(TimeoutError), hung_up_after(0.0):
         Opaque().spin()
