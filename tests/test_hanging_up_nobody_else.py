@@ -192,6 +192,30 @@ def test_object_that_cannot_be_looked_into_ends_nothing() -> None:
     everybody_late_was_looked_at()
 
 
+def test_thread_that_runs_on_while_it_is_looked_at_is_left_alone(
+    ends: tuple[socket, socket],
+) -> None:
+    looked, gone = threading.Event(), threading.Event()
+
+    class Client:
+        read = "something that it might be waiting for"
+
+        @property
+        def __dict__(self) -> dict[str, object]:  # type: ignore[override]  # seen by the watchdog
+            looked.set()
+            assert gone.wait(30.0)
+            return {"connection": ends[0]}
+
+        def ask(self) -> None:
+            while not looked.is_set():
+                assert self.read
+            gone.set()
+
+    with pytest.raises(TimeoutError), hung_up_after(0.0):
+        Client().ask()
+    assert is_open(ends)
+
+
 class Held:
     """Something whose end can be seen."""
 
