@@ -8,7 +8,8 @@ raises, and closes it. In async code ``asyncio.timeout`` does all this.
 
 The frame that has called into a socket is the innermost one of its thread, so that is the only one
 looked at: httpx, openai, requests, urllib and ``http.client`` are known by nothing else. A thread
-that waits on no socket at that moment is looked at again until it does, or is done.
+that waits on no socket at that moment is looked at again until it does, or is done. A frame with
+several open sockets is left alone, for nothing says which of them it waits on.
 
 What cannot be ended, and takes as long as it takes: ``time.sleep``, locks such as that of a full
 connection pool, DNS lookups, computations, sockets that C code keeps to itself (grpc, pycurl), and
@@ -45,7 +46,7 @@ from types import FrameType, TracebackType
 
 __all__ = ["Limit", "Line", "hung_up_after"]
 
-# Seconds until a late thread is looked at again. A look takes some ten microseconds.
+# Seconds until a late thread is looked at again.
 _AGAIN_S = 0.02
 # What sockets are waited on with, and what they are made of with TLS. Who only asks whether an idle
 # connection is still good has a socket too, which may be somebody else's by now.
