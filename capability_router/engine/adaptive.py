@@ -11,6 +11,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from math import inf, sqrt
 from random import Random
 
+from capability_router.engine.averages import FadingMean
 from capability_router.engine.faults import FAULT_TABLE, Health
 from capability_router.engine.member import Member
 from capability_router.engine.outcome import Outcome
@@ -113,8 +114,8 @@ class Adaptive:
         self._kept = 1 - 1 / memory
         self._kept_idle = self._kept**_LAPS
         self._node = ""
-        self._latency_s = _FadingMean(memory)
-        self._cost_usd = _FadingMean(memory)
+        self._latency_s = FadingMean(memory)
+        self._cost_usd = FadingMean(memory)
         self._arms: dict[str, _Arm] = {}
         # The same without gaps, to take turns in, and the requests until the next turn.
         self._pause = 0
@@ -291,25 +292,6 @@ class _Arm:
         # At the strategy's node; None while nothing is known of the model at any.
         self.experience: Experience | None = None
         self.mean = self.spread = 0.0
-
-
-class _FadingMean:
-    """A mean of which older values fade, ``inf`` before the first: compared with it, all is 0."""
-
-    __slots__ = ("_memory", "_noted", "mean")
-
-    def __init__(self, memory: int) -> None:
-        self._memory = memory
-        self._noted = 0
-        self.mean = inf
-
-    def note(self, value: float) -> None:
-        if self._noted < self._memory:
-            self._noted += 1
-        if self._noted == 1:
-            self.mean = value
-        else:
-            self.mean += (value - self.mean) / self._noted
 
 
 def _depth(path: str) -> tuple[int, str]:

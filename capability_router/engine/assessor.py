@@ -35,8 +35,13 @@ class Assessor:
         Only a trial does: other answers may be older than the model's failures.
         """
         member, usage = lease.member, outcome.usage
+        slots = member.state.slots
+        if slots is not None:
+            slots.answered(outcome, latency_s, member.state.in_flight)
         member.state.succeed(usage, latency_s, outcome.first_token_s, now)
         member.state.cost_usd += member.model.cost_usd(usage)
+        if slots is not None:
+            self.room_changed(lease)
         if lease.trial is not None and self._is_registered(lease):
             orders = list(lease.trial.orders.values())
             for pool in self._topology.pools_of(lease.model):
@@ -51,6 +56,9 @@ class Assessor:
         """Note a failure; each pool of the model judges it by its own policy."""
         rule = self.faults[failure.kind]
         lease.member.state.fail(failure, rule, latency_s, now)
+        if lease.state.slots is not None:
+            lease.state.slots.failed(failure.kind)
+            self.room_changed(lease)
         if not self._is_registered(lease):
             return
         order: Order | None = None
@@ -61,6 +69,13 @@ class Assessor:
         # Only now: every pool has judged the model itself.
         if order is not None:
             self._judge_provider(lease, order, now)
+
+    def room_changed(self, lease: Lease) -> None:
+        """Tell every pool of a model that it is full now, or has room again."""
+        if lease.state.slots is None:
+            return
+        for pool in self._topology.pools_of(lease.model):
+            pool.room_changed(lease.model)
 
     def _judge_provider(self, lease: Lease, order: Order, now: float) -> None:
         if order.whole_provider:

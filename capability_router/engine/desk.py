@@ -122,8 +122,8 @@ class LeaseDesk:
 
         Returns:
             The lease: a trial for a model on standby whose time has come. None if it is on
-            standby before its time, on trial already, has too little left of a limit, or was
-            unregistered meanwhile.
+            standby before its time, on trial already, full, has too little left of a limit, or
+            was unregistered meanwhile.
         """
         with self._guard:
             now = self.world.clock.now()
@@ -297,7 +297,10 @@ class LeaseDesk:
         self._open[lease] = None
         if self._expires_at == inf:
             self._expires_at = now + self._lease_ttl_s
-        lease.member.state.in_flight += 1
+        state = lease.member.state
+        state.in_flight += 1
+        if state.slots is not None:
+            self._assessor.room_changed(lease)
         if tried:
             details: dict[str, object] = {"tried": list(tried)}
             event = EventType.MODEL_ROTATED, lease.pool.name, lease.model.id, now
@@ -354,6 +357,7 @@ class LeaseDesk:
 
     def _abandon(self, lease: Lease, now: float) -> None:
         lease.member.state.in_flight -= 1
+        self._assessor.room_changed(lease)
         if lease.trial is not None:
             lease.pool.trial_returned(lease.member, lease.trial, now)
 

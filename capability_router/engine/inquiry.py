@@ -90,13 +90,16 @@ class Inquiry:
         now: float,
         reasons: Collection[str] = (),
     ) -> float | None:
-        """Return the seconds until a standby model may be tried; None for never.
+        """Return the seconds until a standby model may be tried, or a full one may have room.
+
+        None for never; for room, which comes when some attempt ends, it is when to look again.
 
         Args:
             request: What is asked for.
             node: Full path of the node; only models at or under it count.
             now: Monotonic seconds.
-            reasons: Reasons of standby that count; empty for all.
+            reasons: Reasons of standby that count; empty for all. That a model is full is none of
+                them, and always counts.
         """
         if self._till.closed_until > now:
             return self._till.wait_s(now, reasons)
@@ -116,8 +119,9 @@ class Inquiry:
         standby = member.standby
         if standby is not None and (standby.place is None or standby.order.until > now + room_s):
             room_s, reason = standby.order.until - now, standby.order.reason
-        is_there = standby is None and room_s == 0
-        if is_there or room_s == inf:
+        if standby is None and room_s == 0:
+            return member.state.room_in_s if member.state.is_full else None
+        if room_s == inf:
             return None
         if standby is not None and standby.on_trial:
             # Whoever tries it may know at any moment.

@@ -1,5 +1,8 @@
 """The active members of a pool, ordered once for each kind of request.
 
+A full member is in none of them until it has room again: it is passed over without being looked
+at, however many are full.
+
 A kind of request is the node, the features, the context window and the vector space that it needs,
 and whom it prefers. Each has a strategy of its own, which holds only members that meet it: so a
 request that one model in a thousand can serve costs no more than any other.
@@ -70,18 +73,25 @@ class Lanes:
         return self._open(kind) if found is None else found
 
     def admit(self, member: Member) -> None:
-        """Take in a member that became active."""
+        """Take in a member that became active, once it has room; one that is in stays."""
+        if member.state.is_full or member.model.id in self._active:
+            return
         self._active[member.model.id] = member
         for kind, strategy in self._lanes.items():
             if self._takes(kind, member):
                 strategy.admit(member)
 
     def withdraw(self, member: Member) -> None:
-        """Drop a member that is active no more."""
-        del self._active[member.model.id]
+        """Drop a member that is active no more, or full; one that is not in is no error."""
+        if self._active.pop(member.model.id, None) is None:
+            return
         for kind, strategy in self._lanes.items():
             if self._takes(kind, member):
                 strategy.withdraw(member)
+
+    def room_changed(self, member: Member) -> None:
+        """Take in or drop an active member, as it has room now."""
+        (self.withdraw if member.state.is_full else self.admit)(member)
 
     def join(self, member: Member) -> None:
         """Note the context window of a new member, before it is admitted."""
@@ -94,8 +104,8 @@ class Lanes:
     def remake(self, make: StrategyFactory, members: Iterable[Member]) -> None:
         """Begin anew with another strategy, or with members whose ranks have changed."""
         self._make = make
-        self._active = {member.model.id: member for member in members}
         self._lanes.clear()
+        self._active = {m.model.id: m for m in members if not m.state.is_full}
 
     def _open(self, kind: Kind) -> SelectionStrategy:
         if len(self._lanes) >= _MOST:

@@ -151,7 +151,9 @@ class Member:
         lack = self.model.lacks(request)
         if lack is None and self.model.id in tried:
             lack = "tried in this call"
-        return lack or (self.standby.describe(now) if self.standby else None)
+        if lack is None and self.standby is not None:
+            lack = self.standby.describe(now)
+        return lack or self._fullness()
 
     def used(self, now: float) -> float:
         """Return the largest share that is taken of its limits, >= 0; 0 if it has none."""
@@ -171,3 +173,9 @@ class Member:
                 taken = meter.taken if now < meter.true_until else meter.taken_at(now)
                 fewest = min(fewest, meter.capacity - taken)
         return fewest
+
+    def _fullness(self) -> str | None:
+        slots, in_flight = self.state.slots, self.state.in_flight
+        if slots is None or in_flight < slots.limit:
+            return None
+        return f"full: {in_flight} of {slots.limit} in flight"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from capability_router.engine.concurrency import AdaptiveConcurrency, Concurrency
 from capability_router.engine.feature import Feature, features_of
 from capability_router.engine.limits import Limit
 from capability_router.engine.outcome import Usage
@@ -103,13 +104,16 @@ class Model:
         context_window: Tokens of input and output together, > 0; None if not known.
         price: Cost; None if not known.
         limits: What may be used of it.
+        concurrency: Attempts that may be in flight at once, >= 1, or how to find out; None for any
+            number. While so many are, requests pass it over.
         deprecated_at: Seconds since 1970 UTC from which it takes no new requests; None for never.
         vector_space: Of an embedding model, the name of what its vectors can be compared with;
             None for that which its name tells, see ``embedding_space``.
         dimensions: Length of its vectors, > 0; None if not declared.
 
     Raises:
-        TypeError: If ``context_window`` or ``dimensions`` is no whole number.
+        TypeError: If ``context_window``, ``dimensions`` or a ``concurrency`` that is not adaptive
+            is no whole number.
         ValueError: If one of them is not above 0, there is no capability, or a feature does not
             exist.
     """
@@ -125,6 +129,7 @@ class Model:
     deprecated_at: float | None = None
     vector_space: str | None = None
     dimensions: int | None = None
+    concurrency: Concurrency | None = None
 
     def __post_init__(self) -> None:
         prefix, _, rest = self.id.partition("/")
@@ -133,6 +138,8 @@ class Model:
         object.__setattr__(self, "name", self.name or rest or prefix)
         for name in ("context_window", "dimensions"):
             _check_count(self.id, name, getattr(self, name))
+        if not isinstance(self.concurrency, AdaptiveConcurrency):
+            _check_count(self.id, "concurrency", self.concurrency)
         if self.features is not None:
             object.__setattr__(self, "features", features_of(self.features))
 

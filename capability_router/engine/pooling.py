@@ -81,6 +81,7 @@ class RoutedPool:
         self._agenda = self._timetable.agenda
         self._till = Till(name, rotation_policy.limits, self._world, self._outbox)
         self.rationing = Rationing(self._roster, self._till, self._world)
+        self.rationing.throttling = rotation_policy.throttling
         self.inquiry = Inquiry(self._roster, self._till)
         self._retries = RetryAccount(rotation_policy.retry.budget, self.now())
         self.tempo = Tempo()
@@ -154,6 +155,7 @@ class RoutedPool:
         if policy.retry.budget != self.rotation_policy.retry.budget:
             self._retries = RetryAccount(policy.retry.budget, now)
         self._rotator.policy = policy
+        self.rationing.throttling = policy.throttling
         self._till.change(policy.limits)
         self._till.refill(now)
         for member in self._roster.members.values():
@@ -228,10 +230,12 @@ class RoutedPool:
             return None
         strategy = self._lanes.lane(node, request)
         avoid = roster.avoiding(tried, now) if roster.spared else tried
-        member = strategy.choose(request, avoid, now)
+        member: Member | None = None
         reserved: Reservation | None = ()
-        if member is not None and (member.meters or self._till.meters):
-            reserved = self._till.reserve(member, request, now)
+        if self.rationing.throttling is None:
+            member = strategy.choose(request, avoid, now)
+            if member is not None and (member.meters or self._till.meters):
+                reserved = self._till.reserve(member, request, now)
         if member is None or reserved is None:
             found = self.rationing.affordable(strategy, request, avoid, tried, now)
             if found is None:
@@ -264,6 +268,8 @@ class RoutedPool:
         member = self._roster.members.get(model_id)
         if member is None or member.model.lacks(request) is not None:
             return None
+        if member.state.is_full:
+            return None
         self._timetable.run(now)
         if member.standby is not None:
             due = (each for each in self._roster.due(now) if each is member)
@@ -294,6 +300,12 @@ class RoutedPool:
         member = self._roster.members.get(model.id)
         if member is not None:
             self._rotator.succeeded(member, trial, outcome, latency_s, now)
+
+    def room_changed(self, model: Model) -> None:
+        """Take note that a model is full, or is so no more."""
+        member = self._roster.members.get(model.id)
+        if member is not None:
+            self._roster.room_changed(member)
 
     def trial_returned(self, member: Member, trial: Standby, now: float) -> None:
         """Note that a trial ended without a result: it is due as it was before."""
@@ -350,7 +362,8 @@ class RoutedPool:
         lease = None
         for member in members:
             fits = node in member.places and member.model.lacks(request) is None
-            if not fits or member.model.id in tried or not self._till.is_open(now):
+            free = member.model.id not in tried and not member.state.is_full
+            if not (fits and free and self._till.is_open(now)):
                 continue
             reserved = self._till.reserve(member, request, now)
             if reserved is not None:

@@ -140,6 +140,11 @@ class Roster:
         self.transitions += 1
         self._tell(EventType.MODEL_DEACTIVATED, member, now)
 
+    def room_changed(self, member: Member) -> None:
+        """Take note that a member is full, or is so no more; that changes no standing."""
+        if member.standby is None:
+            self._lanes.room_changed(member)
+
     def spare(self, member: Member, order: Order, now: float) -> None:
         """Keep a member that should leave: until its time has come, it serves last."""
         model_id = member.model.id

@@ -17,6 +17,7 @@ from capability_router.engine.limits import Limit
 from capability_router.engine.recovery import Cooldown, RecoveryPolicy
 from capability_router.engine.retry import RetryPolicy
 from capability_router.engine.selection import StickUntilFailure, StrategyFactory
+from capability_router.engine.throttling import Throttling
 
 __all__ = ["Degrade", "RotationPolicy"]
 
@@ -54,6 +55,8 @@ class RotationPolicy:
         maintenance: Windows in which models take no requests.
         limits: What may be used of the pool as a whole.
         degrade: Where to look when no pool has a model, in this order; empty for nowhere.
+        throttling: Which share of requests passes over a model whose provider turns many away;
+            None for no request.
     """
 
     deactivation: DeactivationPolicy = field(default_factory=ErrorThreshold)
@@ -67,6 +70,7 @@ class RotationPolicy:
     maintenance: tuple[Maintenance, ...] = ()
     limits: tuple[Limit, ...] = ()
     degrade: tuple[Degrade, ...] = ()
+    throttling: Throttling | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.selection):

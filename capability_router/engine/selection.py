@@ -38,11 +38,11 @@ class SelectionStrategy(Protocol):
     """
 
     def admit(self, member: Member) -> None:
-        """Take in a member that became active."""
+        """Take in a member that became active, or is full no more."""
         ...
 
     def withdraw(self, member: Member) -> None:
-        """Drop a member that is active no more."""
+        """Drop a member that is active no more, or full."""
         ...
 
     def choose(
@@ -62,7 +62,8 @@ class SelectionStrategy(Protocol):
 
         Args:
             member: The one that ``choose`` returned.
-            tried: As given to ``choose``, without those whose limits have too little left.
+            tried: As given to ``choose``, without those whose limits have too little left and
+                those that are throttled.
             now: Monotonic seconds.
         """
         ...
@@ -108,9 +109,9 @@ class Ranking:
         del self._members[member.model.id]
         del self._order[bisect_left(self._order, (member.rank, member.model.id))]
 
-    def get(self, model_id: str | None) -> Member | None:
-        """Return a member by the id of its model."""
-        return self._members.get(model_id or "")
+    def has(self, member: Member) -> bool:
+        """Return whether a member is in."""
+        return self._members.get(member.model.id) is member
 
     def first(self, tried: Collection[str]) -> Member | None:
         """Return the best-ranked that is not tried."""
@@ -227,25 +228,29 @@ class StickUntilFailure(InOrder):
 
     def __init__(self, rng: Random) -> None:
         super().__init__(rng)
-        self._current: str | None = None
+        self._current: Member | None = None
 
     def choose(
         self, request: CompletionRequest, tried: Collection[str], now: float
     ) -> Member | None:
         """Return the current member if it is not tried, else the best-ranked other."""
-        current = self._ranking.get(self._current)
-        if current is not None and self._current not in tried:
+        current = self._current
+        if current is not None and current.model.id not in tried and self._ranking.has(current):
             return current
         return self._ranking.first(tried)
 
     def chosen(self, member: Member, tried: Collection[str], now: float) -> None:
         """Move on only where the current member has failed or left.
 
-        A request that was too much for what is left of its limits is served by another without
-        moving everyone else.
+        A request that was too much for what is left of its limits, or came while it was full, is
+        served by another without moving everyone else.
         """
-        if self._current in tried or self._ranking.get(self._current) is None:
-            self._current = member.model.id
+        current = self._current
+        if current is None or current.model.id in tried or not self._is_here(current):
+            self._current = member
+
+    def _is_here(self, member: Member) -> bool:
+        return self._ranking.has(member) or (member.standby is None and member.state.is_full)
 
 
 class RoundRobin:

@@ -10,8 +10,10 @@ from collections import deque
 from dataclasses import dataclass
 from math import exp, inf
 
+from capability_router.engine.concurrency import Slots
 from capability_router.engine.faults import FaultRule, Health
 from capability_router.engine.outcome import Failure, FailureKind, Usage
+from capability_router.engine.throttling import Acceptance
 
 __all__ = ["SLOW_KINDS", "Experience", "ModelState", "PoolState", "StandbyState"]
 
@@ -21,6 +23,8 @@ SLOW_KINDS = (FailureKind.TIMEOUT, FailureKind.STALLED)
 _LATENCY_DECAY_S = 60.0
 """Longer than the 10 s of Finagle's peak EWMA, because a model gets a request in seconds where a
 server gets thousands."""
+_TURNED_AWAY = (FailureKind.RATE_LIMITED, FailureKind.OVERLOADED)
+_LONGEST_LOOK_S = 0.25
 _REMEMBERED = 256
 _MASK = (1 << _REMEMBERED) - 1
 
@@ -63,6 +67,8 @@ class ModelState:
         first_token_s: The same of the seconds to the first token of a stream.
         experience: What was learnt at each node, by its full path; None before the first strategy
             that learns.
+        slots: How many may be in flight; None for any number.
+        acceptance: What the provider makes of its requests; None before a pool throttles them.
     """
 
     in_flight: int = 0
@@ -77,12 +83,27 @@ class ModelState:
     latency_s: float = 0.0
     first_token_s: float = 0.0
     experience: dict[str, Experience] | None = None
+    slots: Slots | None = None
+    acceptance: Acceptance | None = None
     _timed_at: float = -inf
     _first_token_at: float = -inf
     # One bit for each of the last outcomes that say something, the newest lowest; 1 is a failure.
     _recent: int = 0
     _remembered: int = 0
     _failed_at: deque[float] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further attempt may be in flight."""
+        return self.slots is not None and self.in_flight >= self.slots.limit
+
+    @property
+    def room_in_s(self) -> float:
+        """Seconds in which it is worth looking for room again, 0 to 0.25; 0 if it is not full.
+
+        Of ``n`` attempts in flight one ends in an ``n``-th of the time that each takes, on average.
+        """
+        return min(_LONGEST_LOOK_S, self.latency_s / self.in_flight) if self.is_full else 0.0
 
     def succeed(
         self, usage: Usage, latency_s: float, first_token_s: float | None, now: float
@@ -105,6 +126,8 @@ class ModelState:
         self._recent = self._recent << 1 & _MASK
         self._remembered += 1
         self._time(latency_s, first_token_s, now)
+        if self.acceptance is not None:
+            self.acceptance.note(now, accepted=True)
 
     def fail(self, failure: Failure, rule: FaultRule, latency_s: float, now: float) -> None:
         """Note a failure.
@@ -117,6 +140,8 @@ class ModelState:
         """
         self.in_flight -= 1
         self.failures += 1
+        if self.acceptance is not None and failure.kind in _TURNED_AWAY:
+            self.acceptance.note(now, accepted=False)
         if rule.health is not Health.COUNTS:
             return
         self.consecutive_failures += 1

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from capability_router.engine.accounts import Accounts
+from capability_router.engine.concurrency import slots_for
 from capability_router.engine.errors import (
     UndeclaredPoolError,
     UnknownCapabilityError,
@@ -82,7 +83,7 @@ class Topology:
             raise ValueError(f"model {model.id!r} is registered already; unregister it first")
         model = placed(model, self.tree)
         self.models[model.id] = model
-        self.states[model.id] = ModelState()
+        self.states[model.id] = ModelState(slots=slots_for(model.concurrency, None))
         self._of_model[model.id] = []
         self._models_of.setdefault(model.provider, {})[model.id] = model
         self._join_all(model)
@@ -106,6 +107,8 @@ class Topology:
             )
         self.revision += 1
         self.models[model.id] = self._models_of[model.provider][model.id] = model
+        state = self.states[model.id]
+        state.slots = slots_for(model.concurrency, state.slots)
         for pool in [pool for pool in self._of_model[model.id] if not pool.covers(model)]:
             self._part(pool, old)
         for pool in self._of_model[model.id]:

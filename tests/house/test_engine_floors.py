@@ -4,9 +4,18 @@ from tests.house.source import ENGINE, Source, broken, imports, sources
 
 # A new module takes the lowest floor that its imports allow.
 FLOORS = (
-    {"agenda", "default_tree", "reason", "tempo", "timing", "untrusted"},
+    {
+        "agenda",
+        "averages",
+        "default_tree",
+        "reason",
+        "tempo",
+        "throttling",
+        "timing",
+        "untrusted",
+    },
     {"hedge", "outcome"},
-    {"decision", "errors", "events", "faults", "limits", "retry"},
+    {"concurrency", "decision", "errors", "events", "faults", "limits", "retry"},
     {"feature", "state", "tree"},
     {"recovery", "request"},
     {"interruption", "model"},
