@@ -12,6 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOMES = {
+    "AdaptiveConcurrency": "engine.concurrency",
     "AllModelsFailedError": "engine.errors",
     "AmbiguousCapabilityError": "engine.errors",
     "Attempt": "engine.outcome",
@@ -84,6 +85,7 @@ _HOMES = {
     "StreamInterruptedError": "engine.errors",
     "SystemClock": "clock",
     "Try": "engine.steps",
+    "Throttling": "engine.throttling",
     "Unit": "engine.limits",
     "UnknownCapabilityError": "engine.errors",
     "UnknownModelError": "engine.errors",

@@ -31,6 +31,9 @@ from capability_router.config.references import (
 from capability_router.engine.call import (
     Call as Call,
 )
+from capability_router.engine.concurrency import (
+    AdaptiveConcurrency as AdaptiveConcurrency,
+)
 from capability_router.engine.deactivation import (
     DeactivationPolicy as DeactivationPolicy,
 )
@@ -225,6 +228,8 @@ from capability_router.engine.steps import (
 )
 from capability_router.engine.steps import (
     Wait as Wait,
+from capability_router.engine.throttling import (
+    Throttling as Throttling,
 )
 from capability_router.engine.tree import (
     CapabilityNode as CapabilityNode,
@@ -247,6 +252,7 @@ from capability_router.router import (
 
 __all__ = [
     "FAULT_TABLE",
+    "AdaptiveConcurrency",
     "AllModelsFailedError",
     "AmbiguousCapabilityError",
     "Attempt",
@@ -317,6 +323,7 @@ __all__ = [
     "Stop",
     "StreamInterruptedError",
     "SystemClock",
+    "Throttling",
     "Try",
     "Unit",
     "UnknownCapabilityError",

@@ -17,6 +17,8 @@ from capability_router.catalogue.entry import CatalogueEntry
 from capability_router.config.plugins import Plugins
 from capability_router.config.rates import Rate
 from capability_router.config.schema import (
+    ConcurrencyConfig,
+    DeactivationConfig,
     HedgeConfig,
     MaintenanceConfig,
     ModelConfig,
@@ -27,6 +29,7 @@ from capability_router.config.schema import (
     RouterConfig,
 )
 from capability_router.engine.blueprint import Blueprint, PoolSpec
+from capability_router.engine.concurrency import AdaptiveConcurrency, Concurrency
 from capability_router.engine.deactivation import (
     ErrorThreshold,
     Maintenance,
@@ -43,11 +46,12 @@ from capability_router.engine.reason import Reason
 from capability_router.engine.recovery import Cooldown
 from capability_router.engine.retry import RetryBudget, RetryPolicy
 from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.throttling import Throttling
 from capability_router.engine.tree import CapabilityTree
 
 __all__ = ["build", "stated"]
 
-_OF_THE_POOL = ("max_ejected", "slow", "outage", "maintenance")
+_OF_THE_POOL = ("max_ejected", "slow", "outage", "throttling", "maintenance")
 """Keys of ``deactivation`` that the rotation policy holds, not its first seam."""
 
 _PROFILES: Mapping[str | None, Callable[[], RetryPolicy]] = {
@@ -109,6 +113,7 @@ def stated(config: ModelConfig, tree: CapabilityTree) -> dict[str, Any]:
         "vector_space": config.vector_space,
         "dimensions": config.dimensions,
         "limits": _limits(config) or None,
+        "concurrency": _concurrency(config.limits.concurrency),
     }
     if config.capabilities is not None:
         values["capabilities"] = tuple(tree.resolve(name).path for name in config.capabilities)
@@ -138,6 +143,7 @@ def _policy(config: PoolConfig) -> RotationPolicy:
         hedge=_hedge(config.hedge),
         slow=None if leaving.slow is None else SlowOutlier(**_given(leaving.slow)),
         outage=None if leaving.outage is None else ProviderOutage(**_given(leaving.outage)),
+        throttling=_throttling(leaving),
         maintenance=tuple(_maintenance(window) for window in leaving.maintenance),
         limits=_limits(config),
         degrade=config.degrade,
@@ -145,6 +151,10 @@ def _policy(config: PoolConfig) -> RotationPolicy:
     if leaving.max_ejected is not None:
         policy = replace(policy, max_ejected=leaving.max_ejected)
     return policy
+
+
+def _throttling(config: DeactivationConfig) -> Throttling | None:
+    return None if config.throttling is None else Throttling(**_given(config.throttling))
 
 
 def _maintenance(config: MaintenanceConfig) -> Maintenance:
@@ -181,6 +191,14 @@ def _limits(config: ProviderConfig | ModelConfig | PoolConfig) -> tuple[Limit, .
     limits = [Limit(unit, rate.amount, rate.window_s) for unit, rate in _rates(config.limits)]
     renewed = _rates(config.quota)
     return (*limits, *(_quota(unit, rate, *config.quota.resets) for unit, rate in renewed))
+
+
+def _concurrency(config: ConcurrencyConfig | None) -> Concurrency | None:
+    if config is None:
+        return None
+    if config.min is not None and config.min == config.max:
+        return config.max
+    return AdaptiveConcurrency(**_given(config))
 
 
 def _rates(section: BaseModel) -> list[tuple[Unit, Rate]]:

@@ -50,11 +50,14 @@ from capability_router.config.values import (
     TimeOfDay,
     Url,
     Zone,
+    as_concurrency,
     as_profile,
     as_reset,
 )
+from capability_router.engine.concurrency import AdaptiveConcurrency
 
 __all__ = [
+    "ConcurrencyConfig",
     "DeactivationConfig",
     "FaultConfig",
     "HedgeConfig",
@@ -103,6 +106,29 @@ class LimitsConfig(_Section):
     usd: RollingMoney = ()
 
 
+class ConcurrencyConfig(_Section):
+    """Fields of ``AdaptiveConcurrency``; a number stands for all three limits."""
+
+    initial: int | None = Field(default=None, ge=1)
+    min: int | None = Field(default=None, ge=1)
+    max: int | None = Field(default=None, ge=1)
+    tolerance: float | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> ConcurrencyConfig:
+        try:
+            AdaptiveConcurrency(**self.model_dump(exclude_unset=True))
+        except ValueError as error:
+            raise RefusedError("said", why=str(error)) from None
+        return self
+
+
+class ModelLimitsConfig(LimitsConfig):
+    """Limits of a model, which may have one of its attempts in flight as well."""
+
+    concurrency: Annotated[ConcurrencyConfig, BeforeValidator(as_concurrency)] | None = None
+
+
 class QuotaConfig(_Section):
     """Limits in windows of the calendar.
 
@@ -142,7 +168,7 @@ class ModelConfig(_Section):
     features: Features | None = None
     context_window: int | None = Field(default=None, gt=0)
     price: PriceConfig | None = None
-    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    limits: ModelLimitsConfig = Field(default_factory=ModelLimitsConfig)
     quota: QuotaConfig = Field(default_factory=QuotaConfig)
     deprecated_on: Midnight | None = None
     vector_space: str | None = Field(default=None, min_length=1)
@@ -164,6 +190,12 @@ class OutageConfig(_Section):
 
     models: int | None = Field(default=None, ge=2)
     share: float | None = Field(default=None, gt=0, le=1)
+
+
+class ThrottlingConfig(_Section):
+    """Fields of ``Throttling``."""
+
+    k: float | None = Field(default=None, ge=1)
 
 
 class MaintenanceConfig(_Section):
@@ -195,6 +227,7 @@ class DeactivationConfig(_Section):
     max_ejected: Share | None = None
     slow: SlowConfig | None = None
     outage: OutageConfig | None = Field(default=None, alias="provider_outage")
+    throttling: ThrottlingConfig | None = None
     maintenance: OneOrMore[MaintenanceConfig] = ()
 
 

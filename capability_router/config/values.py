@@ -55,6 +55,7 @@ __all__ = [
     "TimeOfDay",
     "Url",
     "Zone",
+    "as_concurrency",
     "as_profile",
     "as_reset",
 ]
@@ -162,6 +163,17 @@ def as_reset(value: object) -> object:
         return {"at": at, "zone": zone}
     if not isinstance(value, dict):
         raise RefusedError("reset_or_mapping")
+    return cast("object", value)
+
+
+def as_concurrency(value: object) -> object:
+    """Take a number of attempts, or ``adaptive``, for the mapping that it stands for."""
+    if value == "adaptive":
+        return {}
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return {"initial": value, "min": value, "max": value}
+    if not isinstance(value, dict):
+        raise RefusedError("concurrency")
     return cast("object", value)
 
 

@@ -27,6 +27,9 @@ _STRICT = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True
 
 _EXPECTED = {
     "bool_type": "true or false",
+    "concurrency": (
+        "a whole number of at least 1, adaptive, or a mapping with initial, min, max and tolerance"
+    ),
     "date": "a date such as 2026-12-31",
     "dict_type": "a mapping (key: value)",
     "error_rate": "a number above 0 and at most 1, or off",
@@ -51,7 +54,15 @@ _EXPECTED = {
     "url": "a URL such as https://host/v1",
 }
 
-_NO_TEXT = {"bool_type", "dict_type", "error_rate", "float_type", "int_type", "model_type"}
+_NO_TEXT = {
+    "bool_type",
+    "concurrency",
+    "dict_type",
+    "error_rate",
+    "float_type",
+    "int_type",
+    "model_type",
+}
 
 _SENTENCES = {
     "endless_maintenance": (

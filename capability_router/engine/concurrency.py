@@ -19,6 +19,7 @@ _LONG, _SHORT = 300, 5
 a factor of 2/601, nearly the 1/300 of this mean. The present latency is a mean of a few answers
 and not the last one alone, because answers of a language model differ more than those of a server;
 Netflix's ``WindowedLimit`` does the same, with 10 and more answers of a second."""
+_INITIAL = 8
 _LEAST_GRADIENT = 0.5
 _SMOOTHING = 0.2
 _DRIFT = 2.0
@@ -61,8 +62,8 @@ class AdaptiveConcurrency:
     slowly then; ``max`` is what ends that.
 
     Attributes:
-        initial: The limit to begin with, from ``min`` to ``max``. Default 8, below the library's
-            20, which is meant for servers that answer within milliseconds.
+        initial: The limit to begin with, from ``min`` to ``max``; None for 8, or the nearest to it
+            within these. The library's 20 is meant for servers that answer within milliseconds.
         min: The lowest limit, >= 1. Default 1, for a server on one's own machine that answers one
             after another.
         max: The highest limit. Default 200, as in ``Gradient2Limit``.
@@ -74,22 +75,31 @@ class AdaptiveConcurrency:
         ValueError: If a number is out of range.
     """
 
-    initial: int = 8
+    initial: int | None = None
     min: int = 1
     max: int = 200
     tolerance: float = 1.5
 
     def __post_init__(self) -> None:
         for name in ("initial", "min", "max"):
-            if type(getattr(self, name)) is not int:
-                raise TypeError(f"{name} {getattr(self, name)!r} must be a whole number")
-        if not 1 <= self.min <= self.initial <= self.max:
+            value = getattr(self, name)
+            if type(value) is not int and not (name == "initial" and value is None):
+                raise TypeError(f"{name} {value!r} must be a whole number")
+        if not 1 <= self.min <= self.max:
+            raise ValueError(f"min {self.min} must be at least 1 and at most max {self.max}")
+        if not self.min <= self.first <= self.max:
             raise ValueError(
-                f"min {self.min} must be at least 1, and initial {self.initial} between it and max"
-                f" {self.max}"
+                f"initial {self.initial} must be between min {self.min} and max {self.max}"
             )
         if not 1 <= self.tolerance < inf:
             raise ValueError(f"tolerance {self.tolerance} must be at least 1 and finite")
+
+    @property
+    def first(self) -> int:
+        """The limit to begin with."""
+        if self.initial is not None:
+            return self.initial
+        return max(self.min, min(_INITIAL, self.max))
 
 
 Concurrency = int | AdaptiveConcurrency
@@ -120,7 +130,7 @@ class Slots:
             self._set(concurrency)
         else:
             self._adaptive = concurrency
-            self._set(self._estimate or concurrency.initial)
+            self._set(self._estimate or concurrency.first)
 
     def answered(self, outcome: Outcome, latency_s: float, in_flight: int) -> None:
         """Learn from an answer.

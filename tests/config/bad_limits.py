@@ -95,6 +95,53 @@ LIMITS = {
     "money without a price": Bad(
         model("capabilities: [ocr], limits: {§usd: 5/day}"), f"{M}.limits.usd", ("price",)
     ),
+    # Attempts in flight
+    "no attempt at once": Bad(
+        own("limits: {concurrency: §0}"), f"{M}.limits.concurrency", ("at least 1", "number 0")
+    ),
+    "part of an attempt": Bad(
+        own("limits: {concurrency: §1.5}"), f"{M}.limits.concurrency", ("a whole number",)
+    ),
+    "boolean for attempts at once": Bad(
+        own("limits: {concurrency: §true}"), f"{M}.limits.concurrency", ("found true",)
+    ),
+    "misspelt way to find out how many attempts": Bad(
+        own("limits: {concurrency: §adaptiv}"),
+        f"{M}.limits.concurrency",
+        ("adaptive, or a mapping with initial, min, max and tolerance", "'adaptiv'"),
+    ),
+    "rate for attempts at once": Bad(
+        own("limits: {concurrency: §8/minute}"), f"{M}.limits.concurrency", ("'8/minute'",)
+    ),
+    "attempts at once from the environment": Bad(
+        own("limits: {concurrency: §'${env:SET}'}"),
+        f"{M}.limits.concurrency",
+        ("'${env:SET}'", "from the environment is text"),
+    ),
+    "least of no attempt": Bad(
+        own("limits: {concurrency: {min: §0}}"), f"{M}.limits.concurrency.min", ("at least 1",)
+    ),
+    "tolerance that tolerates nothing": Bad(
+        own("limits: {concurrency: {tolerance: §0.5}}"),
+        f"{M}.limits.concurrency.tolerance",
+        ("at least 1", "the number 0.5"),
+    ),
+    "limits of attempts that are out of order": Bad(
+        own("limits: {concurrency: §{initial: 9, max: 8}}"),
+        f"{M}.limits.concurrency",
+        ("initial 9 must be between min 1 and max 8",),
+    ),
+    "unknown setting of attempts at once": Bad(
+        own("limits: {concurrency: {§maxx: 8}}"),
+        f"{M}.limits.concurrency.maxx",
+        ("initial, min, max, tolerance",),
+        "max",
+    ),
+    "attempts at once of a provider": Bad(
+        "providers: {a: {limits: {§concurrency: 8}}}",
+        "providers.a.limits.concurrency",
+        ("unknown key", "tokens, usd"),
+    ),
     # Quotas in windows of the calendar
     "quota with a rolling window": Bad(
         own("quota: {requests: §30/90s}"), f"{M}.quota.requests", ("under limits",)

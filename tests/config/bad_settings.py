@@ -218,6 +218,11 @@ SETTINGS = {
         "pools.text.deactivation.slow.factor",
         ("above 1, found the number 1",),
     ),
+    "throttling below what is accepted": Bad(
+        pool("deactivation: {throttling: {k: §0.9}}"),
+        "pools.text.deactivation.throttling.k",
+        ("at least 1", "the number 0.9"),
+    ),
     "one model for a median": Bad(
         pool("deactivation: {slow: {min_models: §1}}"),
         "pools.text.deactivation.slow.min_models",

@@ -30,6 +30,7 @@ from capability_router.engine.retry import (
 )
 from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.selection import Priority
+from capability_router.engine.throttling import Throttling
 from capability_router.engine.tree import CapabilityTree
 from tests.config.own import wants_small
 
@@ -75,6 +76,7 @@ pools:
       max_ejected: 0.7
       slow: {factor: 4, min_requests: 11, min_models: 2, interval: 20s, first_token: true}
       provider_outage: {models: 3, share: 0.6}
+      throttling: {k: 1.5}
       maintenance:
         - {cron: "0 3 * * SUN", duration: 2h, zone: Europe/Berlin, models: [local/smollm2]}
         - {cron: "0 4 1 * *", duration: 30m, providers: [groq]}
@@ -209,6 +211,7 @@ def test_every_setting_of_a_pool_reaches_its_policy(plan: Blueprint) -> None:
             Limit(Unit.USD, 5, resets=CalendarReset("day")),
         ),
         degrade=(Degrade.SIBLINGS, Degrade.ANCESTORS),
+        throttling=Throttling(1.5),
     )
 
 
@@ -259,9 +262,10 @@ def test_the_share_of_failures_can_be_switched_off() -> None:
 
 
 def test_what_is_off_by_default_is_switched_on_by_its_section() -> None:
-    text = "pools: {p: {hierarchy_node: ocr, deactivation: {slow: {}, provider_outage: {}}}}"
-    policy = loads(text).pools[0].policy
-    assert (policy.slow, policy.outage) == (SlowOutlier(), ProviderOutage())
+    sections = "{slow: {}, provider_outage: {}, throttling: {}}"
+    (pool,) = loads(f"pools: {{p: {{hierarchy_node: ocr, deactivation: {sections}}}}}").pools
+    assert (pool.policy.slow, pool.policy.outage) == (SlowOutlier(), ProviderOutage())
+    assert pool.policy.throttling == Throttling()
 
 
 def test_one_value_stands_for_a_list_of_one() -> None:

@@ -8,6 +8,7 @@ from capability_router.calendars import CalendarReset
 from capability_router.config import loads
 from capability_router.config.rates import calendar_rate, rolling_rate
 from capability_router.config.refusal import RefusedError
+from capability_router.engine.concurrency import AdaptiveConcurrency, Concurrency
 from capability_router.engine.limits import Limit, Unit
 from capability_router.engine.reason import Reason
 
@@ -111,6 +112,33 @@ pools: {p: {hierarchy_node: ocr, limits: {usd: 5/day}, quota: {requests: 1/hour}
         Limit(Unit.USD, 5, 86_400.0),
         Limit(Unit.REQUESTS, 1, resets=CalendarReset("hour"), reason=str(Reason.QUOTA_EXHAUSTED)),
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "concurrency"),
+    [
+        ("8", 8),
+        ("1", 1),
+        ("adaptive", AdaptiveConcurrency()),
+        ("{}", AdaptiveConcurrency()),
+        ("{initial: 4, max: 64}", AdaptiveConcurrency(4, 1, 64)),
+        ("{min: 10, tolerance: 2}", AdaptiveConcurrency(None, 10, 200, 2.0)),
+        ("{max: 3}", AdaptiveConcurrency(max=3)),
+        ("{min: 3, max: 3}", 3),
+    ],
+)
+def test_a_model_has_a_number_of_attempts_at_once_or_finds_it_out(
+    written: str, concurrency: Concurrency
+) -> None:
+    model = f"{{capabilities: [ocr], limits: {{requests: 5/day, concurrency: {written}}}}}"
+    found = loads(f"providers: {{a: }}\nmodels: {{a/m: {model}}}").models[0]
+    assert found.concurrency == concurrency
+    assert found.limits == (Limit(Unit.REQUESTS, 5, 86_400.0),)
+
+
+def test_a_model_has_any_number_of_attempts_at_once_by_default() -> None:
+    text = "providers: {a: }\nmodels: {a/m: {capabilities: [ocr], limits: {requests: 5/day}}}"
+    assert loads(text).models[0].concurrency is None
 
 
 TEXT = st.text(alphabet="0123456789./ dhmsecoutinrwkay-_e") | st.text()
