@@ -20,8 +20,10 @@ from capability_router.engine.outcome import FailureKind
 from capability_router.engine.retry import Backoff, RepeatScope, RetryBudget, RetryPolicy
 from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.selection import StrategyFactory
+from capability_router.engine.throttling import Throttling
 from tests.engine.bench import SPACES, Bench
 from tests.engine.building import Daily
+from tests.engine.crowding import CrowdedBench
 
 numbers = st.integers(0, 15)
 failures = st.sampled_from(FailureKind)
@@ -93,6 +95,8 @@ def factory(name: str) -> StrategyFactory:
 class RouterUnderARandomHand(RuleBasedStateMachine):
     """Takes every step on two routers: same seed, clock and inputs must give the same again."""
 
+    bench: type[Bench] = Bench
+
     def __init__(self) -> None:
         super().__init__()
         self.twins: list[Bench] = []
@@ -104,7 +108,7 @@ class RouterUnderARandomHand(RuleBasedStateMachine):
         pools: list[tuple[int, str]],
         limits: tuple[tuple[Limit, ...], tuple[Limit, ...]] = ((), ()),
     ) -> None:
-        self.twins = [Bench(policy, *limits), Bench(policy, *limits)]
+        self.twins = [self.bench(policy, *limits), self.bench(policy, *limits)]
         for model in models:
             self.both("register", *model)
         for pool in pools:
@@ -278,12 +282,43 @@ class UnderEverything(RouterUnderARandomHand):
         self.begin(policy, models, pools, limits)
 
 
-# Two thousand in all; the profile decides where it looks further than this.
+class UnderCrowding(RouterUnderARandomHand):
+    """Limits on attempts at once, which come and go, and throttling."""
+
+    bench = CrowdedBench
+
+    @rule(number=numbers, which=numbers)
+    @precondition(RouterUnderARandomHand.has_models)
+    def limit(self, number: int, which: int) -> None:
+        self.both("limit", number, which)
+
+    @initialize(
+        policy=policies(
+            limits=some_limits,
+            throttling=st.sampled_from([None, Throttling(1.0), Throttling()]),
+            degrade=st.lists(st.sampled_from(Degrade), max_size=1).map(tuple),
+        ),
+        models=some_models,
+        pools=some_pools,
+        limits=st.tuples(some_limits, some_limits),
+    )
+    def build(
+        self,
+        policy: RotationPolicy,
+        models: list[tuple[int, int, int]],
+        pools: list[tuple[int, str]],
+        limits: tuple[tuple[Limit, ...], tuple[Limit, ...]],
+    ) -> None:
+        self.begin(policy, models, pools, limits)
+
+
+# Some two thousand in all; the profile decides where it looks further than this.
 EXAMPLES = max(667, settings.default.max_examples if settings.default else 0)
 AT_LENGTH = settings(max_examples=EXAMPLES, stateful_step_count=60)
-for machine in (UnderFaults, UnderLimits, UnderEverything):
+for machine in (UnderFaults, UnderLimits, UnderCrowding, UnderEverything):
     machine.TestCase.settings = AT_LENGTH
 
 TestUnderFaults = pytest.mark.timeout(900)(UnderFaults.TestCase)
 TestUnderLimits = pytest.mark.timeout(900)(UnderLimits.TestCase)
+TestUnderCrowding = pytest.mark.timeout(900)(UnderCrowding.TestCase)
 TestUnderEverything = pytest.mark.timeout(900)(UnderEverything.TestCase)
