@@ -160,6 +160,19 @@ def test_pool_that_is_made_later_knows_that_a_model_is_full() -> None:
     assert rig.select(CODE).model.id == "a/m"
 
 
+def test_pool_that_is_given_another_strategy_knows_that_a_model_is_full() -> None:
+    rig = Rig()
+    rig.router.add_pool("p", CHAT, IN_ORDER)
+    for each in (limited("a/m", 1), limited("b/m", None)):
+        rig.router.register(each)
+    lease = rig.select()
+    rig.router.update_pool("p", RotationPolicy(selection=StickUntilFailure))
+    assert rig.select().model.id == "b/m"
+    rig.router.report(lease, Outcome.success())
+    rig.router.update_pool("p", IN_ORDER)
+    assert rig.select().model.id == "a/m"
+
+
 def test_trial_takes_a_slot_like_any_attempt() -> None:
     rig = Rig(limited("a/m", 1), "b/m", policy=IN_ORDER)
     rig.fail_out("a/m")

@@ -285,7 +285,7 @@ class UnderEverything(RouterUnderARandomHand):
 class UnderCrowding(RouterUnderARandomHand):
     """Limits on attempts at once, which come and go, and throttling."""
 
-    bench = CrowdedBench
+    bench: type[Bench] = CrowdedBench
 
     @rule(number=numbers, which=numbers)
     @precondition(RouterUnderARandomHand.has_models)
