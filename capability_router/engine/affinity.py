@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Iterator
 from hashlib import blake2b
 from heapq import nlargest
+from itertools import chain
 from random import Random
 
 from capability_router.engine.member import Member
@@ -19,8 +20,9 @@ __all__ = ["SessionSticky"]
 
 _SESSIONS = 10_000
 """Sessions remembered at once; of one that is dropped, the model is only worked out again."""
-_KEPT = 4
-"""Members remembered for a session, so that one that fails or leaves needs no weighing anew."""
+_KEPT = 8
+"""Members remembered for a session, so that some that fail, leave or are full need no weighing
+anew: where one in three is full, one request in thousands does."""
 _ADMISSIONS = 64
 """Admissions remembered; a session not seen for longer is worked out again."""
 _DRAWS = 8
@@ -39,7 +41,9 @@ class SessionSticky:
     the others, each to the next highest weight; they return with it.
 
     The first request of a session weighs every member: milliseconds with ten thousand of them.
-    Its best four are remembered, and compared with those that are admitted later.
+    Its best eight are remembered, and compared with those that are admitted later. A member that
+    is full is weighed as well: its sessions go to the next for the moment, and nothing is weighed
+    anew when it has room again.
 
     Args:
         rng: Source of chance for requests that name no session, or an empty one.
@@ -48,6 +52,8 @@ class SessionSticky:
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._seats: dict[str, _Seat] = {}
+        # Withdrawn because they are full.
+        self._full: dict[str, _Seat] = {}
         # The same in no order but without gaps, to draw from.
         self._drawn_from: list[_Seat] = []
         self._recent: deque[_Seat] = deque(maxlen=_ADMISSIONS)
@@ -57,11 +63,14 @@ class SessionSticky:
 
     def admit(self, member: Member) -> None:
         """Take in a member that became active; its sessions return to it."""
-        seat = _Seat(member, len(self._drawn_from))
+        seat = self._full.pop(member.model.id, None)
+        if seat is None or seat.member is not member:
+            seat = _Seat(member)
+            self._recent.append(seat)
+            self._admissions += 1
+        seat.place = len(self._drawn_from)
         self._seats[member.model.id] = seat
         self._drawn_from.append(seat)
-        self._recent.append(seat)
-        self._admissions += 1
 
     def withdraw(self, member: Member) -> None:
         """Drop a member that is active no more."""
@@ -70,6 +79,8 @@ class SessionSticky:
         if last is not seat:
             self._drawn_from[seat.place] = last
             last.place = seat.place
+        if seat.is_full:
+            self._full[member.model.id] = seat
 
     def choose(
         self, request: CompletionRequest, tried: Collection[str], now: float
@@ -98,7 +109,10 @@ class SessionSticky:
         return known
 
     def _weigh_all(self, name: str) -> _Session:
-        best = nlargest(_KEPT, _weights(_digest(name), self._drawn_from))
+        # Who has left meanwhile has not been withdrawn again.
+        self._full = {each: seat for each, seat in self._full.items() if seat.is_full}
+        seats = chain(self._drawn_from, self._full.values())
+        best = nlargest(_KEPT, _weights(_digest(name), seats))
         session = self._sessions[name] = _Session(best, self._admissions)
         if len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
@@ -136,17 +150,22 @@ class _Seat:
 
     __slots__ = ("digest", "member", "place")
 
-    def __init__(self, member: Member, place: int) -> None:
+    def __init__(self, member: Member) -> None:
         self.member = member
         self.digest = _digest(member.model.id)
-        self.place = place
+        self.place = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the member is active, but for having no room."""
+        return self.member.standby is None and self.member.state.is_full
 
 
 class _Session:
     """The highest weights with their models, best first, and how many admissions they take in.
 
-    Of all members that were active at some time since the session was weighed, no other has a
-    higher weight than these; so of those that have left nothing needs to be noted.
+    Of all members that were active at some time since the session was weighed, full or not, no
+    other has a higher weight than these; so of those that have left nothing needs to be noted.
     """
 
     __slots__ = ("admissions", "best")

@@ -35,12 +35,13 @@ class Assessor:
         Only a trial does: other answers may be older than the model's failures.
         """
         member, usage = lease.member, outcome.usage
-        slots = member.state.slots
+        state = member.state
+        slots, was_full = state.slots, state.is_full
         if slots is not None:
-            slots.answered(outcome, latency_s, member.state.in_flight)
-        member.state.succeed(usage, latency_s, outcome.first_token_s, now)
-        member.state.cost_usd += member.model.cost_usd(usage)
-        if slots is not None:
+            slots.answered(outcome, latency_s, state.in_flight)
+        state.succeed(usage, latency_s, outcome.first_token_s, now)
+        state.cost_usd += member.model.cost_usd(usage)
+        if slots is not None and (was_full or state.is_full):
             self.room_changed(lease)
         if lease.trial is not None and self._is_registered(lease):
             orders = list(lease.trial.orders.values())
@@ -55,7 +56,7 @@ class Assessor:
     def failed(self, lease: Lease, failure: Failure, latency_s: float, now: float) -> None:
         """Note a failure; each pool of the model judges it by its own policy."""
         rule = self.faults[failure.kind]
-        lease.member.state.fail(failure, rule, latency_s, now)
+        lease.state.fail(failure, rule, latency_s, now)
         if lease.state.slots is not None:
             lease.state.slots.failed(failure.kind)
             self.room_changed(lease)

@@ -24,6 +24,8 @@ quotes the price of a model (artificialanalysis.ai/methodology)."""
 
 _MANY = 16
 """Tried models from which on each price is looked at: peeling off so many layers takes longer."""
+_FEW = 256
+"""Prices up to which the layers are found anew with each that comes or goes: within some 30 us."""
 
 Point = tuple[int, int]
 """Price of input and of output in parts of ``NANO`` of a US dollar per million tokens. As whole
@@ -46,7 +48,8 @@ class CostFirst:
 
     Cost is linear in the two prices, so the cheapest for whatever request is a corner of the
     lower left convex hull of all prices. A request costs a binary search on it, from ten models
-    to ten thousand; the hull is found anew, in linear time, when a corner comes or goes.
+    to ten thousand; the hull is found anew, in linear time, when a corner comes or goes, and with
+    hundreds of prices when several have: a model that is full now and then changes nothing.
 
     Args:
         rng: Not used.
@@ -56,6 +59,9 @@ class CostFirst:
         del rng
         self._groups: dict[Point, Ranking] = {}
         self._layers = PriceLayers()
+        # Prices that came since the layers were found, and those on them that are gone.
+        self._loose: list[Point] = []
+        self._gone: set[Point] = set()
         self._unpriced = Ranking()
         self._answers = 0
         self._answered_tokens = 0
@@ -69,7 +75,7 @@ class CostFirst:
         group = self._groups.get(point)
         if group is None:
             group = self._groups[point] = Ranking()
-            self._layers.add(point)
+            self._open(point)
         group.admit(member)
 
     def withdraw(self, member: Member) -> None:
@@ -82,18 +88,17 @@ class CostFirst:
         group.withdraw(member)
         if not group:
             del self._groups[point]
-            self._layers.drop(point)
+            self._close(point)
 
     def choose(
         self, request: CompletionRequest, tried: Collection[str], now: float
     ) -> Member | None:
         """Return the cheapest member that is not tried."""
         tokens = self._tokens(request)
-        layer = self._layers.at(0)
-        if layer is None:
-            return self._unpriced.first(tried)
-        cheapest = self._groups[layer[_cheapest(layer, tokens)]].first(tried)
-        return cheapest or self._passing_over(tried, tokens)
+        layer = None if self._loose else self._layers.at(0)
+        group = self._groups.get(layer[_cheapest(layer, tokens)]) if layer else None
+        found = group.first(tried) if group else None
+        return found or self._passing_over(tried, tokens)
 
     def chosen(self, member: Member, tried: Collection[str], now: float) -> None:
         """Nothing to note: what a request costs does not depend on use."""
@@ -122,15 +127,41 @@ class CostFirst:
             return given, -(-self._answered_tokens // self._answers)
         return _BLEND
 
+    def _open(self, point: Point) -> None:
+        """Take in a price; of many, only once there are several, for finding layers takes time."""
+        if point in self._gone:
+            self._gone.remove(point)
+        elif len(self._groups) <= _FEW or not self._layers.are_found:
+            self._layers.add(point)
+        else:
+            self._loose.append(point)
+            if len(self._loose) == _MANY:
+                for each in self._loose:
+                    self._layers.add(each)
+                self._loose.clear()
+
+    def _close(self, point: Point) -> None:
+        """Take a price out; of many, only once there are several: a full model soon has room."""
+        if point in self._loose:
+            self._loose.remove(point)
+        elif len(self._groups) < _FEW:
+            self._layers.drop(point)
+        else:
+            self._gone.add(point)
+            if len(self._gone) == _MANY:
+                for each in self._gone:
+                    self._layers.drop(each)
+                self._gone.clear()
+
     def _passing_over(self, tried: Collection[str], tokens: tuple[int, int]) -> Member | None:
-        """The cheapest that is not tried, where all that have the best price are.
+        """The cheapest that is not tried, where all that have the best price are, or are gone.
 
         Of what is left when the outer layers are peeled off, the best is on the next. So a layer
         has to be looked at only if the best of every one above it is tried.
         """
         if len(tried) >= _MANY:
             return self._best(self._groups, tried, tokens) or self._unpriced.first(tried)
-        candidates: list[Point] = []
+        candidates = list(self._loose)
         for layer in self._layers:
             place = _cheapest(layer, tokens)
             if self._is_open(layer[place], tried):
@@ -151,7 +182,8 @@ class CostFirst:
         return None if best is None else self._groups[best[1]].first(tried)
 
     def _is_open(self, point: Point, tried: Collection[str]) -> bool:
-        return self._groups[point].first(tried) is not None
+        group = self._groups.get(point)
+        return group is not None and group.first(tried) is not None
 
 
 class PriceLayers:
@@ -176,6 +208,11 @@ class PriceLayers:
         """Take a price out."""
         del self._points[bisect_left(self._points, point)]
         self._forget(point)
+
+    @property
+    def are_found(self) -> bool:
+        """Whether a layer is known, which a change may cost."""
+        return bool(self._layers)
 
     def at(self, depth: int) -> list[Point] | None:
         """Return a layer, outermost first; None if there are not so many."""

@@ -299,7 +299,7 @@ class LeaseDesk:
             self._expires_at = now + self._lease_ttl_s
         state = lease.member.state
         state.in_flight += 1
-        if state.slots is not None:
+        if state.slots is not None and state.is_full:
             self._assessor.room_changed(lease)
         if tried:
             details: dict[str, object] = {"tried": list(tried)}

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from capability_router.engine import affinity
 from capability_router.engine.affinity import SessionSticky
+from capability_router.engine.concurrency import Slots
+from capability_router.engine.member import Member, Order, Standby
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from tests.engine.building import CHAT, TEXT, Rig, member
@@ -187,11 +189,74 @@ def test_session_whose_best_models_have_all_left_is_weighed_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     strategy = sticky(f"q/{number}" for number in range(300))
-    for _ in range(4):
+    for _ in range(8):
         strategy.withdraw(member(str(served(strategy, "a"))))
     weighed = count_weights(monkeypatch)
     assert len({served(strategy, "a") for _ in range(5)}) == 1
-    assert len(weighed) == 296
+    assert len(weighed) == 292
+
+
+def crowd(size: int) -> list[Member]:
+    members = [member(f"q/{number}") for number in range(size)]
+    for each in members:
+        each.state.slots = Slots(1)
+    return members
+
+
+def turn(strategy: SessionSticky, each: Member) -> None:
+    """Let a member take an attempt and be full, or have room again."""
+    each.state.in_flight = 1 - each.state.in_flight
+    (strategy.withdraw if each.state.is_full else strategy.admit)(each)
+
+
+def test_models_that_are_full_now_and_then_let_nothing_be_weighed_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    strategy, members = SessionSticky(Random(1)), crowd(300)
+    for each in members:
+        strategy.admit(each)
+    home = served(strategy, "a")
+    weighed = count_weights(monkeypatch)
+    for _ in range(3):
+        for each in members:
+            turn(strategy, each)
+            assert (served(strategy, "a") == home) is (each.model.id != home)
+            turn(strategy, each)
+    assert weighed == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 11), st.sampled_from(["turn", "leave", "order"]), st.sampled_from("abc")
+        ),
+        max_size=80,
+    )
+)
+def test_sessions_belong_where_they_would_whoever_was_full_meanwhile(
+    steps: list[tuple[int, str, str]],
+) -> None:
+    strategy, members, present = SessionSticky(Random(1)), crowd(12), set[int]()
+    for place, what, session in steps:
+        each = members[place]
+        there = place in present and not each.state.is_full
+        if place not in present:
+            each.standby = None
+            present.add(place)
+            if not each.state.is_full:
+                strategy.admit(each)
+        elif what == "turn":
+            turn(strategy, each)
+        else:
+            # As a pool does: who is full is withdrawn already; who is gone for good is not told.
+            each.standby = Standby(Order("manual", 0.0), 0.0) if what == "order" else None
+            present.remove(place)
+            if there:
+                strategy.withdraw(each)
+            if what == "leave":
+                members[place] = crowd(12)[place]
+        names = [m.model.id for p, m in enumerate(members) if p in present and not m.state.is_full]
+        assert served(strategy, session) == served(sticky(names), session)
 
 
 def test_session_in_use_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

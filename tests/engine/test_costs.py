@@ -1,6 +1,6 @@
 """The cheapest for the request at hand, checked against looking at every model."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from random import Random
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capability_router.engine.costs import CostFirst, PriceLayers
+from capability_router.engine import costs
+from capability_router.engine.costs import CostFirst, Point, PriceLayers
 from capability_router.engine.member import Member, Rank
 from capability_router.engine.model import Price
 from capability_router.engine.outcome import Failure, FailureKind, Outcome, Usage
@@ -151,6 +152,53 @@ def test_choice_agrees_where_many_models_are_tried(
         present[name] = each, (0, 0, 0)
         strategy.admit(priced(name, each))
     assert served(strategy, tokens, tried) == cheapest(present, tokens, tried)
+
+
+@pytest.mark.parametrize("size", [250, 257, 400])
+def test_choice_agrees_while_the_cheapest_of_hundreds_come_and_go(size: int) -> None:
+    rng = Random(size)
+    known: dict[str, tuple[Prices, Rank]] = {
+        f"a/{place}": ((rng.randint(0, 60), rng.randint(0, 60)), (0, 0, place))
+        for place in range(size)
+    }
+    strategy, present = CostFirst(Random(1)), dict(known)
+    for name, each in known.items():
+        strategy.admit(priced(name, *each))
+    gone: list[str] = []
+    for step in range(150):
+        tokens = rng.choice([(1, 1), (9, 1), (1, 9), (700, 300)])
+        found = served(strategy, tokens)
+        assert found == cheapest(present, tokens, set())
+        assert served(strategy, tokens, {str(found)}) == cheapest(present, tokens, {str(found)})
+        if found is not None and (step < 60 or rng.random() < 0.5):
+            gone.append(found)
+            strategy.withdraw(priced(found, *present.pop(found)))
+        else:
+            back = gone.pop(rng.randrange(len(gone)))
+            present[back] = known[back]
+            strategy.admit(priced(back, *known[back]))
+
+
+def test_cheapest_of_many_that_comes_and_goes_lets_no_layer_be_found_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    strategy = CostFirst(Random(1))
+    for place in range(300):
+        strategy.admit(priced(f"a/{place}", (place, place)))
+    found: list[object] = []
+    plain = costs._lower_left
+
+    def noted(points: Iterable[Point]) -> list[Point]:
+        found.append(points)
+        return plain(points)
+
+    monkeypatch.setattr(costs, "_lower_left", noted)
+    for _ in range(100):
+        strategy.withdraw(priced("a/0", (0, 0)))
+        assert served(strategy) == "a/1"
+        strategy.admit(priced("a/0", (0, 0)))
+        assert served(strategy) == "a/0"
+    assert len(found) <= 2
 
 
 def cheapest(
