@@ -228,6 +228,7 @@ from capability_router.engine.steps import (
 )
 from capability_router.engine.steps import (
     Wait as Wait,
+)
 from capability_router.engine.throttling import (
     Throttling as Throttling,
 )

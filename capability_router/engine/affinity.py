@@ -20,9 +20,9 @@ __all__ = ["SessionSticky"]
 
 _SESSIONS = 10_000
 """Sessions remembered at once; of one that is dropped, the model is only worked out again."""
-_KEPT = 8
-"""Members remembered for a session, so that some that fail, leave or are full need no weighing
-anew: where one in three is full, one request in thousands does."""
+_KEPT = 4
+"""Members remembered for a session, so that one that fails, leaves or is full needs no weighing
+anew; four times as many each time that none of them is left."""
 _ADMISSIONS = 64
 """Admissions remembered; a session not seen for longer is worked out again."""
 _DRAWS = 8
@@ -41,7 +41,7 @@ class SessionSticky:
     the others, each to the next highest weight; they return with it.
 
     The first request of a session weighs every member: milliseconds with ten thousand of them.
-    Its best eight are remembered, and compared with those that are admitted later. A member that
+    Its best four are remembered, and compared with those that are admitted later. A member that
     is full is weighed as well: its sessions go to the next for the moment, and nothing is weighed
     anew when it has room again.
 
@@ -101,18 +101,18 @@ class SessionSticky:
         """Compare the best of a session with those admitted since; all, if too much has changed."""
         behind = self._admissions - known.admissions if known else _ADMISSIONS + 1
         if known is None or behind > _ADMISSIONS:
-            return self._weigh_all(name)
+            return self._weigh_all(name, _KEPT)
         since = (self._recent[-place] for place in range(1, behind + 1))
         best = {*known.best, *_weights(_digest(name), since)}
-        known.best = nlargest(_KEPT, best)
+        known.best = nlargest(max(_KEPT, len(known.best)), best)
         known.admissions = self._admissions
         return known
 
-    def _weigh_all(self, name: str) -> _Session:
+    def _weigh_all(self, name: str, kept: int) -> _Session:
         # Who has left meanwhile has not been withdrawn again.
         self._full = {each: seat for each, seat in self._full.items() if seat.is_full}
         seats = chain(self._drawn_from, self._full.values())
-        best = nlargest(_KEPT, _weights(_digest(name), seats))
+        best = nlargest(kept, _weights(_digest(name), seats))
         session = self._sessions[name] = _Session(best, self._admissions)
         if len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
@@ -128,7 +128,7 @@ class SessionSticky:
     def _beyond(self, name: str, session: _Session, tried: Collection[str]) -> Member | None:
         """The best of all, where those that are remembered have left or are tried."""
         if any(model_id not in self._seats for _, model_id in session.best):
-            found = self._first(self._weigh_all(name), tried)
+            found = self._first(self._weigh_all(name, 4 * len(session.best)), tried)
             if found is not None:
                 return found
         untried = (seat for model_id, seat in self._seats.items() if model_id not in tried)

@@ -35,14 +35,12 @@ class Assessor:
         Only a trial does: other answers may be older than the model's failures.
         """
         member, usage = lease.member, outcome.usage
-        state = member.state
-        slots, was_full = state.slots, state.is_full
-        if slots is not None:
-            slots.answered(outcome, latency_s, state.in_flight)
-        state.succeed(usage, latency_s, outcome.first_token_s, now)
-        state.cost_usd += member.model.cost_usd(usage)
-        if slots is not None and (was_full or state.is_full):
+        if member.state.slots is not None:
+            member.state.slots.answered(outcome, latency_s, member.state.in_flight)
+        member.state.succeed(usage, latency_s, outcome.first_token_s, now)
+        if member.state.slots is not None:
             self.room_changed(lease)
+        member.state.cost_usd += member.model.cost_usd(usage)
         if lease.trial is not None and self._is_registered(lease):
             orders = list(lease.trial.orders.values())
             for pool in self._topology.pools_of(lease.model):

@@ -95,10 +95,12 @@ class CostFirst:
     ) -> Member | None:
         """Return the cheapest member that is not tried."""
         tokens = self._tokens(request)
-        layer = None if self._loose else self._layers.at(0)
-        group = self._groups.get(layer[_cheapest(layer, tokens)]) if layer else None
-        found = group.first(tried) if group else None
-        return found or self._passing_over(tried, tokens)
+        layer = self._layers.at(0)
+        if layer is not None and not self._loose:
+            group = self._groups.get(layer[_cheapest(layer, tokens)])
+            if group is not None and (found := group.first(tried)) is not None:
+                return found
+        return self._passing_over(tried, tokens)
 
     def chosen(self, member: Member, tried: Collection[str], now: float) -> None:
         """Nothing to note: what a request costs does not depend on use."""

@@ -68,7 +68,8 @@ class RateLimitAware:
 
     def withdraw(self, member: Member) -> None:
         """Drop a member that is active no more."""
-        (self._fresh if self._fresh.has(member) else self._aside).withdraw(member)
+        aside = self._fresh.get(member.model.id) is None
+        (self._aside if aside else self._fresh).withdraw(member)
 
     def choose(
         self, request: CompletionRequest, tried: Collection[str], now: float

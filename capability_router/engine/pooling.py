@@ -35,6 +35,7 @@ from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.rotator import Rotator
 from capability_router.engine.state import ModelState
 from capability_router.engine.tempo import Tempo
+from capability_router.engine.throttling import Throttling
 from capability_router.engine.till import Till
 from capability_router.engine.timetable import Timetable
 from capability_router.engine.timing import World, default_world
@@ -81,7 +82,7 @@ class RoutedPool:
         self._agenda = self._timetable.agenda
         self._till = Till(name, rotation_policy.limits, self._world, self._outbox)
         self.rationing = Rationing(self._roster, self._till, self._world)
-        self.rationing.throttling = rotation_policy.throttling
+        self._throttle(rotation_policy.throttling)
         self.inquiry = Inquiry(self._roster, self._till)
         self._retries = RetryAccount(rotation_policy.retry.budget, self.now())
         self.tempo = Tempo()
@@ -155,7 +156,7 @@ class RoutedPool:
         if policy.retry.budget != self.rotation_policy.retry.budget:
             self._retries = RetryAccount(policy.retry.budget, now)
         self._rotator.policy = policy
-        self.rationing.throttling = policy.throttling
+        self._throttle(policy.throttling)
         self._till.change(policy.limits)
         self._till.refill(now)
         for member in self._roster.members.values():
@@ -230,12 +231,10 @@ class RoutedPool:
             return None
         strategy = self._lanes.lane(node, request)
         avoid = roster.avoiding(tried, now) if roster.spared else tried
-        member: Member | None = None
+        member = None if self._throttles else strategy.choose(request, avoid, now)
         reserved: Reservation | None = ()
-        if self.rationing.throttling is None:
-            member = strategy.choose(request, avoid, now)
-            if member is not None and (member.meters or self._till.meters):
-                reserved = self._till.reserve(member, request, now)
+        if member is not None and (member.meters or self._till.meters):
+            reserved = self._till.reserve(member, request, now)
         if member is None or reserved is None:
             found = self.rationing.affordable(strategy, request, avoid, tried, now)
             if found is None:
@@ -335,6 +334,10 @@ class RoutedPool:
     def may_repeat(self, now: float) -> bool:
         """Take one repetition of the same model from the pool's budget, if one is left."""
         return self._retries.withdraw(self._calls, now)
+
+    def _throttle(self, throttling: Throttling | None) -> None:
+        self.rationing.throttling = throttling
+        self._throttles = throttling is not None
 
     def _order_anew(self) -> None:
         active = [m for m in self._roster.members.values() if m.standby is None]

@@ -109,9 +109,9 @@ class Ranking:
         del self._members[member.model.id]
         del self._order[bisect_left(self._order, (member.rank, member.model.id))]
 
-    def has(self, member: Member) -> bool:
-        """Return whether a member is in."""
-        return self._members.get(member.model.id) is member
+    def get(self, model_id: str | None) -> Member | None:
+        """Return a member by the id of its model."""
+        return self._members.get(model_id or "")
 
     def first(self, tried: Collection[str]) -> Member | None:
         """Return the best-ranked that is not tried."""
@@ -228,14 +228,15 @@ class StickUntilFailure(InOrder):
 
     def __init__(self, rng: Random) -> None:
         super().__init__(rng)
-        self._current: Member | None = None
+        self._current: str | None = None
+        self._member: Member | None = None
 
     def choose(
         self, request: CompletionRequest, tried: Collection[str], now: float
     ) -> Member | None:
         """Return the current member if it is not tried, else the best-ranked other."""
-        current = self._current
-        if current is not None and current.model.id not in tried and self._ranking.has(current):
+        current = self._ranking.get(self._current)
+        if current is not None and self._current not in tried:
             return current
         return self._ranking.first(tried)
 
@@ -245,12 +246,13 @@ class StickUntilFailure(InOrder):
         A request that was too much for what is left of its limits, or came while it was full, is
         served by another without moving everyone else.
         """
-        current = self._current
-        if current is None or current.model.id in tried or not self._is_here(current):
-            self._current = member
+        left = self._ranking.get(self._current) is None and not self._is_merely_full()
+        if left or self._current in tried:
+            self._current, self._member = member.model.id, member
 
-    def _is_here(self, member: Member) -> bool:
-        return self._ranking.has(member) or (member.standby is None and member.state.is_full)
+    def _is_merely_full(self) -> bool:
+        current = self._member
+        return current is not None and current.standby is None and current.state.is_full
 
 
 class RoundRobin:

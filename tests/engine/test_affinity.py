@@ -189,11 +189,11 @@ def test_session_whose_best_models_have_all_left_is_weighed_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     strategy = sticky(f"q/{number}" for number in range(300))
-    for _ in range(8):
+    for _ in range(4):
         strategy.withdraw(member(str(served(strategy, "a"))))
     weighed = count_weights(monkeypatch)
     assert len({served(strategy, "a") for _ in range(5)}) == 1
-    assert len(weighed) == 292
+    assert len(weighed) == 296
 
 
 def crowd(size: int) -> list[Member]:
@@ -223,6 +223,20 @@ def test_models_that_are_full_now_and_then_let_nothing_be_weighed_anew(
             assert (served(strategy, "a") == home) is (each.model.id != home)
             turn(strategy, each)
     assert weighed == []
+
+
+def test_session_whose_best_models_are_all_full_knows_four_times_as_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    strategy, members = SessionSticky(Random(1)), {each.model.id: each for each in crowd(300)}
+    for each in members.values():
+        strategy.admit(each)
+    weighed = count_weights(monkeypatch)
+    for expected in [*[300] * 4, *[600] * 12, 900]:
+        best = served(strategy, "a")
+        assert best is not None
+        assert len(weighed) == expected
+        turn(strategy, members[best])
 
 
 @given(
