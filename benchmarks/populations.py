@@ -19,7 +19,7 @@ from capability_router import (
 )
 from capability_router.engine.selection import StrategyFactory
 
-__all__ = ["LARGE", "REQUESTS", "pooled", "populated", "requests"]
+__all__ = ["LARGE", "REQUESTS", "TOOLS", "pooled", "populated", "requests"]
 
 FEATURES = (
     frozenset({"streaming"}),
@@ -53,6 +53,7 @@ def populated(
     strategy: StrategyFactory,
     *,
     limits: tuple[Limit, ...] = (),
+    concurrency: int | None = None,
     policy: RotationPolicy | None = None,
 ) -> CapabilityRouter:
     """Return a router with one pool of some models, of different features, windows and prices."""
@@ -69,6 +70,7 @@ def populated(
                 context_window=WINDOWS[number % 5],
                 price=Price(dice.randint(5, 500) / 100, dice.randint(20, 2000) / 100),
                 limits=limits,
+                concurrency=concurrency,
             )
         )
     return router

@@ -21,7 +21,7 @@ from capability_router import (
 )
 from capability_router.engine.selection import StrategyFactory
 
-__all__ = ["factories", "limits_table", "select_table"]
+__all__ = ["ANSWER", "FEW", "MANY", "factories", "limits_table", "select_table"]
 
 ANSWER = Outcome.success(Usage(700, 300))
 FEW, MANY = 10, 10_000

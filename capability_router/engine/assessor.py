@@ -35,11 +35,15 @@ class Assessor:
         Only a trial does: other answers may be older than the model's failures.
         """
         member, usage = lease.member, outcome.usage
-        if member.state.slots is not None:
-            member.state.slots.answered(outcome, latency_s, member.state.in_flight)
-        member.state.succeed(usage, latency_s, outcome.first_token_s, now)
-        if member.state.slots is not None:
-            self.room_changed(lease)
+        slots = member.state.slots
+        if slots is None:
+            member.state.succeed(usage, latency_s, outcome.first_token_s, now)
+        else:
+            was_full = member.state.is_full
+            slots.answered(outcome, latency_s, member.state.in_flight)
+            member.state.succeed(usage, latency_s, outcome.first_token_s, now)
+            if was_full or member.state.is_full:
+                self.room_changed(lease)
         member.state.cost_usd += member.model.cost_usd(usage)
         if lease.trial is not None and self._is_registered(lease):
             orders = list(lease.trial.orders.values())
