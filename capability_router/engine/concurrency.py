@@ -36,8 +36,9 @@ class AdaptiveConcurrency:
     """A limit that follows latency, as Netflix's ``Gradient2Limit`` (concurrency-limits, 2018).
 
     The mean latency over long is compared with the present one. While answers take as long as
-    ever, the limit grows by the square root of itself; once they take longer than ``tolerance``
-    allows, requests wait somewhere at the provider, and it shrinks in proportion::
+    ever, the limit grows by the square root of itself, the growth that Netflix settled on
+    ("Performance Under Load", 2018) and that small limits bear; once they take longer than
+    ``tolerance`` allows, requests wait somewhere at the provider, and it shrinks in proportion::
 
         gradient = max(0.5, min(1, tolerance * long / present))
         limit = 0.8 * limit + 0.2 * (limit * gradient + sqrt(limit))
@@ -47,8 +48,8 @@ class AdaptiveConcurrency:
     brought down by a twentieth with each answer, so that an overload that is over is forgotten
     soon. An attempt that is rate limited, overloaded or timed out takes a tenth of the limit, and
     at least 1 (additive increase, multiplicative decrease, as in ``AIMDLimit`` of the same
-    library). Answers that came before a limit was lowered do not raise it less for that: in
-    flight may be more than the limit for as long as they last.
+    library). What is in flight when a limit is lowered goes on: until it has ended there may be
+    more than the limit.
 
     Which latency: where the answer was streamed, the seconds to the first token, because they
     show how long a request waited and what it asks for makes little difference. Else the
