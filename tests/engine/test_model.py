@@ -146,3 +146,15 @@ def test_attempt_is_one_readable_line_and_plain_values() -> None:
         "probe": False,
         "hedge": False,
     }
+
+
+@pytest.mark.parametrize("concurrency", [0, -1])
+def test_limit_of_nothing_is_refused(concurrency: int) -> None:
+    with pytest.raises(ValueError, match="concurrency"):
+        Model("a/m", ("chat-completion",), concurrency=concurrency)
+
+
+@pytest.mark.parametrize("concurrency", [1.5, "adaptive", True])
+def test_limit_that_is_no_whole_number_is_refused(concurrency: object) -> None:
+    with pytest.raises(TypeError, match="concurrency"):
+        Model("a/m", ("chat-completion",), concurrency=concurrency)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is refused
