@@ -15,7 +15,8 @@ from rich.table import Table
 
 from benchmarks.hosts import lab
 from benchmarks.timing import median_us
-from capability_router.hanging_up import Line, hung_up_after
+from capability_router.hanging_up import Line, limited
+from capability_router.pace import Pace
 
 __all__ = ["time_limits_table"]
 
@@ -36,8 +37,8 @@ def time_limits_table() -> Table:
         rows.add_row(what, f"{taken:.2f}", f"{taken / plain:.0f}", f"{taken / request:.2%}")
 
     rows.add_row("a request over an open connection, httpx", f"{request:.0f}", "", "")
-    add("hung_up_after(math.inf)", lambda: limited(math.inf))
-    add("hung_up_after", lambda: limited(FAR_S))
+    add("a limited block without a limit", lambda: within(math.inf))
+    add("a limited block", lambda: within(FAR_S))
     add("a Line, armed and disarmed", lambda: armed(line))
     with waiting(FAR_S):
         add(f"the same while {THREADS} threads wait", lambda: armed(line))
@@ -48,9 +49,9 @@ def time_limits_table() -> Table:
     return rows
 
 
-def limited(seconds: float) -> None:
+def within(seconds: float) -> None:
     """Do nothing within a limit."""
-    with hung_up_after(seconds):
+    with limited(Pace("answer", seconds, math.inf, math.inf)):
         pass
 
 

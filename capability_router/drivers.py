@@ -14,10 +14,11 @@ from capability_router.clock import WaitingClock
 from capability_router.engine.call import Call
 from capability_router.engine.outcome import Failure, Usage
 from capability_router.engine.steps import Stop, Try, Wait
+from capability_router.hanging_up import limited
 from capability_router.joining import Splice
 from capability_router.pace import Pace, failure_of_attempt
 from capability_router.reading import END, Reading, Watch
-from capability_router.waiting import alimited, limited
+from capability_router.waiting import alimited
 
 __all__ = ["Judge", "Watch", "acall", "astream", "call", "stream"]
 

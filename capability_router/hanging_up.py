@@ -43,8 +43,9 @@ from math import inf
 from threading import TIMEOUT_MAX, Condition, RLock, Thread, get_ident
 from time import monotonic
 from types import FrameType, TracebackType
+from typing import Protocol
 
-__all__ = ["Limit", "Line", "hung_up_after"]
+__all__ = ["Line", "Patience", "limited"]
 
 # Seconds until a late thread is looked at again.
 _AGAIN_S = 0.02
@@ -106,17 +107,41 @@ class Line:
         return monotonic() >= wait.until
 
 
-class Limit:
-    """What ``hung_up_after`` returns: a context manager that may be entered again once left."""
+class Patience(Protocol):
+    """How long a block may take, and what it means if it takes longer."""
 
-    __slots__ = ("_line", "_seconds")
+    def until(self) -> float:
+        """Return the moment, in monotonic seconds; ``math.inf`` for no limit."""
+        ...
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def error(self) -> TimeoutError:
+        """Return what is raised after it."""
+        ...
+
+
+class limited:  # noqa: N801 - used as a function, as ``contextlib.closing`` is
+    """Give a block some time, whatever trickles in and however its client counts.
+
+    Blocks may be nested. The ``yield`` of a ``contextmanager`` may stand in one; no other should,
+    for what is called between two items of a generator is somebody else's.
+
+    Args:
+        patience: How long it may take; asked each time that the block is entered.
+
+    Raises:
+        TimeoutError: If the block ended late, from the error that it ended with, if any: an answer
+            that ends with its connection looks whole when that is hung up. What is no
+            ``Exception``, such as ``KeyboardInterrupt``, passes unchanged.
+    """
+
+    __slots__ = ("_line", "_patience")
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
         self._line = Line()
 
     def __enter__(self) -> None:
-        self._line.arm(monotonic() + self._seconds, _frame_above(1))
+        self._line.arm(self._patience.until(), _frame_above(1))
 
     def __exit__(
         self,
@@ -126,30 +151,7 @@ class Limit:
     ) -> None:
         late = self._line.disarm()
         if late and (error is None or isinstance(error, Exception)):
-            raise TimeoutError(
-                f"not done after {self._seconds:g} s, so its connection was hung up; allow more"
-                " time if that is too little for what was asked"
-            ) from error
-
-
-def hung_up_after(seconds: float) -> Limit:
-    """Give a block some seconds, whatever trickles in and however its client counts.
-
-    >>> with hung_up_after(10.0):
-    ...     answer = "what a client has fetched"
-
-    Blocks may be nested. The ``yield`` of a ``contextmanager`` may stand in one; no other should,
-    for what is called between two items of a generator is somebody else's.
-
-    Args:
-        seconds: How long the block may take. 0 or less ends its first wait, ``math.inf`` none.
-
-    Raises:
-        TimeoutError: If the block ended late, from the error that it ended with, if any: an answer
-            that ends with its connection looks whole when that is hung up. What is no
-            ``Exception``, such as ``KeyboardInterrupt``, passes unchanged.
-    """
-    return Limit(seconds)
+            raise self._patience.error() from error
 
 
 # Not frozen, which would take twice the time to make; not compared, so that it is its own key.

@@ -1,4 +1,4 @@
-"""Limits on waiting for what a provider sends, for threads and for tasks.
+"""Limits on waiting for what a provider sends, for tasks; see ``hanging_up`` for threads.
 
 Client libraries start their own timeout anew with every byte, so that a provider which sends blank
 lines to keep a connection alive would never be given up.
@@ -6,51 +6,24 @@ lines to keep a connection alive would never be given up.
 
 from __future__ import annotations
 
-import sys
 from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from capability_router.hanging_up import Line
 from capability_router.pace import Pace
 
 if TYPE_CHECKING:
     from asyncio import Timeout
 
-__all__ = ["alimited", "limited"]
+__all__ = ["alimited"]
 
 
-class limited:  # noqa: N801 - used as a function, as ``contextlib.closing`` is
-    """Let a thread wait within this block no longer than a pace allows.
+class alimited:  # noqa: N801 - used as a function, as ``contextlib.aclosing`` is
+    """Let a task wait within this block no longer than a pace allows.
 
     Raises:
-        AttemptTimeoutError: If the time was over; from what the client has raised for it.
+        AttemptTimeoutError: If the time was over; what waited was cancelled.
     """
-
-    __slots__ = ("_line", "_pace")
-
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
-        self._line = Line()
-
-    def __enter__(self) -> None:
-        block = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - public in all but name
-        self._line.arm(self._pace.until(), block)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        late = self._line.disarm()
-        # What is no mistake of a client, such as a signal, goes before.
-        if late and (error is None or isinstance(error, Exception)):
-            raise self._pace.error() from error
-
-
-class alimited:  # noqa: N801 - as above
-    """Let a task wait within this block no longer than a pace allows; as ``limited``."""
 
     __slots__ = ("_pace", "_timeout")
 

@@ -7,7 +7,7 @@ from socket import socket, socketpair
 
 import pytest
 
-from capability_router.hanging_up import hung_up_after
+from tests.pacing import hung_up_after
 
 SOON_S = 0.02
 

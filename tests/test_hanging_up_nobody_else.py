@@ -13,7 +13,7 @@ from time import monotonic
 
 import pytest
 
-from capability_router.hanging_up import Line, hung_up_after
+from capability_router.hanging_up import Line
 from tests.late import (
     SOON_S,
     everybody_late_was_looked_at,
@@ -23,6 +23,7 @@ from tests.late import (
     pair,
     receive,
 )
+from tests.pacing import hung_up_after
 
 
 @pytest.fixture

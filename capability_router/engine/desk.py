@@ -189,8 +189,7 @@ class LeaseDesk:
         """Note that a call begins; return the rotation policy of the first pool that serves it.
 
         Raises:
-            UnknownCapabilityError: If the tree has no such node.
-            UnknownPoolError: If the request names a pool that does not exist.
+            UnknownCapabilityError, UnknownPoolError: If the tree or the router has no such.
         """
         with self._guard:
             _, pools = self._route(request)
@@ -252,8 +251,7 @@ class LeaseDesk:
     def _find_route(self, request: CompletionRequest) -> Route:
         of = self._topology.version, self.tree.version
         if of != self._routes_of or len(self._routes) >= _MOST_ROUTES:
-            self._routes.clear()
-            self._routes_of = of
+            self._routes_of, self._routes = of, {}
         node = self.tree.resolve(request.capability).path
         if request.pool is None:
             pools = self._topology.covering(node)

@@ -264,7 +264,8 @@ class AttemptTimeoutError(CapabilityRouterError, TimeoutError):
         self.limit_s = limit_s
 
     def __str__(self) -> str:
-        return f"the {self.awaited} did not come within {spell(self.limit_s)}"
+        limit = f"{self.limit_s:.3g} s" if self.limit_s < 60 else spell(self.limit_s)
+        return f"the {self.awaited} did not come within {limit}"
 
 
 class LeaseEndedError(CapabilityRouterError, ValueError):

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from capability_router import registry
-from capability_router.engine.call import Stop, Try, Wait
 from capability_router.engine.concurrency import AdaptiveConcurrency, Concurrency
 from capability_router.engine.errors import NoAvailableModelError
 from capability_router.engine.lease import Lease
@@ -17,6 +16,7 @@ from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import RetryPolicy
 from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.selection import Priority, StickUntilFailure
+from capability_router.engine.steps import Stop, Try, Wait
 from tests.engine.building import CHAT, CODE, TEXT, Rig, together
 
 REQUEST = CompletionRequest(CHAT)
