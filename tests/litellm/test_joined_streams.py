@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import add
 from typing import Any
@@ -23,9 +23,9 @@ from capability_router import (
 )
 from capability_router.lab import Lab, cut_stream, hang, latency
 from langchain_capability_router import ChatCapabilityRouter
-from tests.connections import run
+from tests.connections import connections, run
 from tests.langchain.pools import collected
-from tests.litellm.surfaces import PLACES, QUESTION, SURFACES, text_of
+from tests.litellm.surfaces import PLACES, QUESTION, SURFACES, Surface, text_of
 
 ANSWER = "alpha echoes: count to three"
 
@@ -90,10 +90,11 @@ CHATS: dict[str, Chunks] = {
 
 
 @pytest.fixture(name="lab", params=["continue", "echo"])
-def lab_whose_second_provider_goes_on(lab: Lab, request: pytest.FixtureRequest) -> Lab:
-    lab["beta"].prefill = request.param
-    lab["alpha"].fault = cut_stream(3)
-    return lab
+def lab_whose_second_provider_goes_on(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    with Lab(["alpha", "beta"], answers="echo") as lab, connections():
+        lab["alpha"].fault = cut_stream(3)
+        lab["beta"].prefill = request.param
+        yield lab
 
 
 @pytest.mark.parametrize("ask", STREAMS.values(), ids=STREAMS)
@@ -141,10 +142,14 @@ def test_restart_of_a_message_is_marked(lab: Lab, ask: Chunks) -> None:
     assert "".join(chunk.text for chunk in chunks[mark:]) == "beta echoes: count to three"
 
 
+def asking(place: str, surface: Surface) -> Callable[[CapabilityRouter], str]:
+    return lambda router: surface(PLACES[place](router))
+
+
 ASKS: dict[str, Callable[[CapabilityRouter], str]] = {
     **{
-        f"{place}, {name}": lambda router, make=make, surface=surface: surface(make(router))  # type: ignore[misc]
-        for place, make in PLACES.items()
+        f"{place}, {name}": asking(place, surface)
+        for place in PLACES
         for name, surface in SURFACES.items()
     },
     "invoke": lambda router: str(chat(router).invoke("count to three").text),
