@@ -25,6 +25,7 @@ __all__ = ["Judge", "Watch", "acall", "astream", "call", "stream"]
 T = TypeVar("T")
 Answer = TypeVar("Answer")
 Chunk = TypeVar("Chunk")
+Chunks = TypeVar("Chunks")
 Answer_contra = TypeVar("Answer_contra", contravariant=True)
 
 
@@ -125,8 +126,7 @@ def stream(
 
     while True:
         step, reading = _begun(plan, begin, watcher, clock, streamed=True)
-        if reading.watch.committed:
-            plan.first_token(step)
+        plan.first_token(step)
         try:
             with closing(reading.chunks):
                 for ready in reading.ready():
@@ -138,8 +138,8 @@ def stream(
                     for ready in reading.ready():
                         yield ready
         except Exception as error:  # noqa: BLE001 - a client library may raise anything
-            plan.failed(failure_of_attempt(error, reading.watch.failure))
-            plan.interrupted(reading.watch.text, only_text=reading.only_text)
+            if _broke(plan, reading, error):
+                return
         except BaseException:
             _left(plan, reading.watch)
             raise
@@ -162,8 +162,7 @@ async def astream(
 
     while True:
         step, reading = await _abegun(plan, begin, watcher, clock, streamed=True)
-        if reading.watch.committed:
-            plan.first_token(step)
+        plan.first_token(step)
         try:
             async with aclosing(reading.chunks):
                 for ready in reading.ready():
@@ -175,8 +174,8 @@ async def astream(
                     for ready in reading.ready():
                         yield ready
         except Exception as error:  # noqa: BLE001 - a client library may raise anything
-            plan.failed(failure_of_attempt(error, reading.watch.failure))
-            plan.interrupted(reading.watch.text, only_text=reading.only_text)
+            if _broke(plan, reading, error):
+                return
         except BaseException:
             _left(plan, reading.watch)
             raise
@@ -321,6 +320,20 @@ async def _anext(plan: Call, clock: WaitingClock) -> Try:
     if isinstance(step, Stop):
         raise step.error
     return step
+
+
+def _broke(plan: Call, reading: Reading[Chunk, Chunks], error: Exception) -> bool:
+    """Report that a stream broke; True if the answer was whole all the same.
+
+    After the finish reason nothing follows but the usage at most.
+    """
+    watch = reading.watch
+    if watch.finished and watch.complete:
+        plan.succeeded(watch.usage)
+        return True
+    plan.failed(failure_of_attempt(error, watch.failure))
+    plan.interrupted(watch.text, only_text=reading.only_text)
+    return False
 
 
 def _left(plan: Call, watch: Watch[Chunk]) -> None:

@@ -116,7 +116,7 @@ LIMITS = {
     "attempts at once from the environment": Bad(
         own("limits: {concurrency: §'${env:SET}'}"),
         f"{M}.limits.concurrency",
-        ("'${env:SET}'", "from the environment is text"),
+        ("'${env:SET}'", "what a reference stands for is text"),
     ),
     "least of no attempt": Bad(
         own("limits: {concurrency: {min: §0}}"), f"{M}.limits.concurrency.min", ("at least 1",)

@@ -41,7 +41,8 @@ def expected(attempts: list[list[Piece]]) -> Expected:
         sent = [piece for piece in attempt if isinstance(piece, Chunk)]
         text = "".join(chunk.text for chunk in sent)
         broke = len(sent) < len(attempt)
-        if not broke and any(chunk.finish for chunk in sent):
+        # Once something is handed out, nothing that matters follows the finish reason.
+        if any(chunk.finish for chunk in sent) and (text or not broke):
             return Expected(number, whole=text)
         if text:
             return Expected(number, partial=text)

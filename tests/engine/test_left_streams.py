@@ -6,7 +6,15 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from capability_router import drivers
-from tests.engine.building import Chunk, Piece, Rig, Script, TextWatch
+from tests.engine.building import (
+    STREAM_DRIVERS,
+    Chunk,
+    Driver,
+    Piece,
+    Rig,
+    Script,
+    TextWatch,
+)
 
 COUNTED = [Chunk("a", tokens=2), Chunk(finish="stop", tokens=3), Chunk()]
 
@@ -64,3 +72,13 @@ def test_stream_that_is_closed_before_it_says_nothing_of_the_model() -> None:
     chunks.close()
     state = rig.router.state("a/x")
     assert (state.successes, state.failures, state.output_tokens, state.in_flight) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("drive", STREAM_DRIVERS)
+def test_stream_that_breaks_after_its_finish_reason_has_been_served(drive: Driver) -> None:
+    rig = Rig("a/x", "b/y")
+    script = Script([Chunk("a"), Chunk(finish="stop", tokens=3), ConnectionResetError()])
+    assert drive(rig, script, "chat-completion") == "a"
+    state = rig.router.state("a/x")
+    assert (state.successes, state.failures, state.in_flight) == (1, 0, 0)
+    assert script.tried == ["a/x"]

@@ -160,7 +160,7 @@ def test_price_of_a_models_own_goes_before_what_litellm_lists(
 def test_model_that_nobody_has_a_price_of_costs_nothing_that_is_known(
     lab: Lab, place: Any, ask: Surface
 ) -> None:
-    desk = Desk(lab, place, name="tiny")
+    desk = Desk(lab, place, name="priced-by-nobody")
     asked(desk, ask)
     assert desk.learnt[0][1].usage.cost_usd is None
     assert desk.state("alpha").cost_usd == 0
