@@ -183,7 +183,7 @@ class Call:
         self._close(leg, failure)
         self._last = failure
         self._tried[leg.model.id] = None
-        if failure.kind is FailureKind.CONTEXT_OVERFLOW:
+        if failure.kind is FailureKind.CONTEXT_OVERFLOW and not leg.prefill:
             self._ask_for_more_than(leg.model.context_window)
         if is_the_callers(failure, leg, self._retry):
             self._router.release(leg.lease, sent=True)
@@ -269,11 +269,11 @@ class Call:
     def _without_candidate(self, nobody: NoAvailableModelError) -> Step:
         """Repeat the only model there is, or wait for one to come back, or give up."""
         last = self._last
-        if last is not None and last.kind is FailureKind.CONTEXT_OVERFLOW:
-            return self._stop(last.error or self._exhausted("no larger model", nobody))
         if self._interrupted is not None and self._has_prefill():
             self._interrupted.give_up_way()
             return self.next()
+        if last is not None and last.kind is FailureKind.CONTEXT_OVERFLOW:
+            return self._stop(last.error or self._exhausted("no larger model", nobody))
         if len(self._tried) == 1 and self._retry.scope is RepeatScope.ALONE:
             pause_s = self._pause_before_repeat_s()
             if pause_s is not None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Barrier
 from types import SimpleNamespace
 from typing import TypeVar
@@ -169,6 +169,31 @@ class Chunk:
     text: str = ""
     finish: str | None = None
     tokens: int = 0
+    tool: bool = False
+    restarts: bool = False
+
+
+class TextSplice:
+    """Lets streams of ``Chunk`` be one."""
+
+    def begin(self, chunk: Chunk) -> None:
+        """A chunk of these tests has no identity."""
+
+    def adopt(self, chunk: Chunk) -> Chunk:
+        return chunk
+
+    def text(self, chunk: Chunk) -> str:
+        return chunk.text
+
+    def cut(self, chunk: Chunk, characters: int) -> Chunk:
+        return replace(chunk, text=chunk.text[characters:])
+
+    def holds_only_text(self, chunk: Chunk) -> bool:
+        return not chunk.tool
+
+    def restart(self, chunk: Chunk) -> Chunk:
+        del chunk
+        return Chunk(restarts=True)
 
 
 class TextWatch:
@@ -184,7 +209,7 @@ class TextWatch:
     def take(self, chunk: Chunk) -> None:
         self.text += chunk.text
         self.usage = Usage(output_tokens=self.usage.output_tokens + chunk.tokens)
-        self.committed = self.committed or bool(chunk.text)
+        self.committed = self.committed or bool(chunk.text) or chunk.tool
         self.complete = self.finished = self.complete or chunk.finish is not None
 
     def failure(self, error: Exception) -> Failure:
