@@ -12,7 +12,9 @@ from capability_router.engine.steps import Try
 
 __all__ = ["Pace", "failure_of_attempt"]
 
-_NEXT = "next chunk"
+_NEXT, _READ = "next chunk", "next read"
+# Who reads so slowly that the deadline passes meanwhile has left, in a way.
+_KINDS = {_NEXT: FailureKind.STALLED, _READ: FailureKind.CANCELLED}
 
 
 class Pace:
@@ -27,11 +29,12 @@ class Pace:
         ends_s: Seconds from now that all of it may take, > 0.
     """
 
-    __slots__ = ("_awaited", "_ends", "_ends_s", "_limit_s", "_stall_s", "_until")
+    __slots__ = ("_at_the_end", "_awaited", "_ends", "_ends_s", "_limit_s", "_stall_s", "_until")
 
     def __init__(self, awaited: str, limit_s: float, stall_s: float, ends_s: float) -> None:
         now = monotonic()
         self._awaited = awaited
+        self._at_the_end = "end of the answer"
         self._limit_s = limit_s
         self._until = now + limit_s
         self._stall_s = stall_s
@@ -54,8 +57,12 @@ class Pace:
 
     def until(self) -> float:
         """Begin to wait; return the moment up to which, in ``time.monotonic()``."""
-        silence = monotonic() + self._limit_s if self._until == inf else self._until
-        return min(silence, self._ends)
+        if self._until < inf:
+            return min(self._until, self._ends)
+        now = monotonic()
+        if now >= self._ends:
+            self._at_the_end = _READ
+        return min(now + self._limit_s, self._ends)
 
     def left_s(self) -> float:
         """Begin to wait; return the seconds up to which."""
@@ -64,7 +71,7 @@ class Pace:
     def error(self) -> AttemptTimeoutError:
         """Return the error for what has not come in time."""
         if monotonic() >= self._ends:
-            return AttemptTimeoutError("end of the answer", self._ends_s)
+            return AttemptTimeoutError(self._at_the_end, self._ends_s)
         return AttemptTimeoutError(self._awaited, self._limit_s)
 
 
@@ -77,5 +84,4 @@ def failure_of_attempt(error: Exception, read: Callable[[Exception], Failure]) -
     """
     if not isinstance(error, AttemptTimeoutError):
         return read(error)
-    stalled = error.awaited == _NEXT
-    return Failure(FailureKind.STALLED if stalled else FailureKind.TIMEOUT, error=error)
+    return Failure(_KINDS.get(error.awaited, FailureKind.TIMEOUT), error=error)

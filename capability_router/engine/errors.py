@@ -253,8 +253,9 @@ class AttemptTimeoutError(CapabilityRouterError, TimeoutError):
     """An attempt was given up because it took longer than it may.
 
     Args:
-        awaited: What did not come in time: ``answer``, ``first token``, ``next chunk``, or ``end``
-            for one that was still flowing when the call's deadline came.
+        awaited: What did not come in time: ``answer``, ``first token``, ``next chunk``, or, when
+            the call's deadline came, ``end of the answer``; ``next read`` where it was the caller
+            who had not asked for the next chunk by then.
         limit_s: Seconds it was given.
     """
 
