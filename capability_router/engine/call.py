@@ -127,12 +127,10 @@ class Call:
         limit = self._retry.max_attempts
         if len(self._attempts) + len(busy) >= limit or self._deadline.passed(self._now()):
             return None
-        try:
-            lease = self._router.select(self._asked(), [*self._tried, *busy])
-        except NoAvailableModelError:
+        lease = self._router.select_beside(self._asked(), [*self._tried, *busy])
+        if lease is None:
             return None
-        second_best = lease.probe or lease.degraded
-        if second_best or not self._router.may_repeat(self._request):
+        if not self._router.may_repeat(self._request):
             self._router.release(lease)
             return None
         step = self._begun(lease)

@@ -5,7 +5,7 @@ Knows single attempts only; that one follows another is the business of ``call``
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import inf
 
@@ -22,7 +22,7 @@ from capability_router.engine.model import Model, Provider
 from capability_router.engine.outcome import FailureKind, Outcome
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.request import CompletionRequest
-from capability_router.engine.rotation import Degrade, RotationPolicy
+from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.timing import World, default_world
 from capability_router.engine.topology import Topology
 from capability_router.engine.tree import CapabilityTree
@@ -111,6 +111,23 @@ class LeaseDesk:
             self._publish()
         if lease is None:
             raise nobody or AssertionError("there is a lease, or a reason why not")
+        return lease
+
+    def select_beside(self, request: CompletionRequest, busy: Collection[str]) -> Lease | None:
+        """Hand out an active model for a second attempt beside a first; None if there is none.
+
+        Args:
+            request: What is asked for.
+            busy: Ids of models that failed in this call before, or are asked at the moment.
+        """
+        with self._guard:
+            now = self.world.clock.now()
+            node, pools = self._route(request)
+            picks = (pool.pick(request, node, busy, now, trials=False) for pool in pools)
+            lease = next((lease for lease in picks if lease is not None), None)
+            if lease is not None:
+                self._hand_out(lease, busy, now)
+        self._publish()
         return lease
 
     def select_model(self, model_id: str, request: CompletionRequest) -> Lease | None:
@@ -270,7 +287,7 @@ class LeaseDesk:
     ) -> Lease | None:
         """Look at related nodes, where the first pool allows it, and then before a time is over."""
         if request.pool is None:
-            for other in self._related(node, pools[0].rotation_policy.degrade):
+            for other in self._topology.related(node, pools[0].rotation_policy.degrade):
                 for pool in self._topology.covering(other):
                     barred = [*tried, *pool.inquiry.barred(node, pools[0].preferences)]
                     lease = pool.pick(request, other, barred, now)
@@ -282,14 +299,6 @@ class LeaseDesk:
             if lease is not None:
                 return lease
         return None
-
-    def _related(self, node: str, ways: tuple[Degrade, ...]) -> Iterator[str]:
-        ancestors = self.tree.get_ancestors(node) if ways else []
-        for way in ways:
-            if way is Degrade.ANCESTORS:
-                yield from (above.path for above in ancestors)
-            elif ancestors:
-                yield from (path for path in ancestors[0].children if path != node)
 
     def _hand_out(self, lease: Lease, tried: Collection[str], now: float) -> None:
         self._open[lease] = None
@@ -305,17 +314,8 @@ class LeaseDesk:
             self._outbox.append(RoutingEvent(*event, details=details))
         for meter, _, _ in lease.reserved:
             if meter.spent:
-                for pool in self._drawing_on(lease, meter.scope.kind, meter.scope.name):
+                for pool in self._topology.drawing_on(meter.scope, lease.model):
                     pool.rationing.spent(meter, now)
-
-    def _drawing_on(self, lease: Lease, kind: str, name: str) -> list[CapabilityPool]:
-        """Return the pools whose requests draw on a limit that a lease has drawn on."""
-        if kind == "pool":
-            # Not by the model: that may have left the pool since.
-            return [pool for pool in self._topology.every_pool() if pool.name == name]
-        if kind == "provider":
-            return self._topology.pools_with(name)
-        return self._topology.pools_of(lease.model)
 
     def _settle(self, lease: Lease, outcome: Outcome | None, now: float) -> None:
         """Put what was used in the place of what was reserved; nothing, without an outcome."""
@@ -328,7 +328,7 @@ class LeaseDesk:
             settle(lease.reserved, lease.model, outcome, now, self.world.clock.wall())
         for was_spent, (meter, _, _) in zip(before, lease.reserved, strict=True):
             if was_spent != meter.spent:
-                for pool in self._drawing_on(lease, meter.scope.kind, meter.scope.name):
+                for pool in self._topology.drawing_on(meter.scope, lease.model):
                     rationing = pool.rationing
                     (rationing.refilled if was_spent else rationing.spent)(meter, now)
 

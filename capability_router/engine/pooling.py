@@ -208,6 +208,7 @@ class RoutedPool:
         now: float,
         *,
         trial_first: bool = True,
+        trials: bool = True,
     ) -> Lease | None:
         """Hand out a model, or None if none can serve.
 
@@ -221,6 +222,7 @@ class RoutedPool:
             now: Monotonic seconds.
             trial_first: False to let a trial that is due come last in a fresh call as well,
                 because somebody else takes it.
+            trials: False to hand out active models only.
         """
         roster, trial_first = self._roster, trial_first and not tried
         if now >= roster.next_at or now >= self._agenda.next_at:
@@ -238,7 +240,7 @@ class RoutedPool:
         if member is None or reserved is None:
             found = self.rationing.affordable(strategy, request, avoid, tried, now)
             if found is None:
-                if trial_first:
+                if trial_first or not trials:
                     return None
                 due = preferred(roster.due(now, node), request.prefers)
                 return self._try_one(due, request, node, tried, now)

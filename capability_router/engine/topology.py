@@ -5,7 +5,7 @@ Knows no request and no lease. The caller holds the guard and publishes the even
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from capability_router.engine.accounts import Accounts
@@ -17,10 +17,11 @@ from capability_router.engine.errors import (
     UnknownPoolError,
     nearest,
 )
+from capability_router.engine.limits import Scope
 from capability_router.engine.membership import PoolPreferences, places_of
 from capability_router.engine.model import Model
 from capability_router.engine.pool import CapabilityPool
-from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.state import ModelState
 from capability_router.engine.tree import CapabilityTree
 
@@ -236,6 +237,24 @@ class Topology:
         pools = tuple(p for at in up for p in self._at_node.get(at, ()) if p in declared)
         pools = self._covering[node] = pools or (self._implicit_pool(node),)
         return pools
+
+    def related(self, node: str, ways: Iterable[Degrade]) -> Iterator[str]:
+        """Yield the paths of the nodes that may stand in for a node, best first."""
+        ancestors = self.tree.get_ancestors(node)
+        for way in ways:
+            if way is Degrade.ANCESTORS:
+                yield from (above.path for above in ancestors)
+            elif ancestors:
+                yield from (path for path in ancestors[0].children if path != node)
+
+    def drawing_on(self, scope: Scope, model: Model) -> list[CapabilityPool]:
+        """Return the pools whose requests draw on a limit that a request to a model draws on."""
+        if scope.kind == "pool":
+            # Not by the model: that may have left the pool since.
+            return [pool for pool in self.every_pool() if pool.name == scope.name]
+        if scope.kind == "provider":
+            return self.pools_with(scope.name)
+        return self.pools_of(model)
 
     def pools_of(self, model: Model) -> list[CapabilityPool]:
         """Return every pool the model is in; none if it is no longer registered."""

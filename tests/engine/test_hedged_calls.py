@@ -1,5 +1,7 @@
 """What a call decides about a second attempt beside a slow one."""
 
+from typing import Any
+
 import pytest
 
 from capability_router.engine.call import Call
@@ -20,7 +22,7 @@ DOWN = Failure(FailureKind.SERVER_ERROR, status=500)
 
 
 def hedging(
-    retry: RetryPolicy | None = None, hedge: Hedge | None = None, **more: tuple[Degrade, ...]
+    retry: RetryPolicy | None = None, hedge: Hedge | None = None, **more: Any
 ) -> RotationPolicy:
     return RotationPolicy(
         selection=Priority,
