@@ -9,7 +9,11 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Joint", "Splice"]
+__all__ = ["RESTARTED", "Joint", "Splice"]
+
+RESTARTED = "stream_restarted"
+"""What the chunk is marked with after which an answer begins anew: in LangChain's
+``response_metadata``, in LiteLLM's ``provider_specific_fields`` of the delta."""
 
 Chunk = TypeVar("Chunk")
 

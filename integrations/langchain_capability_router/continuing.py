@@ -9,12 +9,10 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk
 
+from capability_router.joining import RESTARTED
 from langchain_capability_router.backends import Prompt
 
-__all__ = ["RESTARTED", "ChatSplice", "begun"]
-
-RESTARTED = "stream_restarted"
-"""Key of ``response_metadata`` in the chunk after which an answer begins anew."""
+__all__ = ["ChatSplice", "begun"]
 
 _TEXT_TYPES = frozenset({"text", "text_delta", "output_text"})
 _WITH_TEXT = _TEXT_TYPES | {"thinking", "reasoning", "reasoning_content", "redacted_thinking"}

@@ -5,12 +5,10 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
+from capability_router.joining import RESTARTED
 from litellm_capability_router.requests import Arguments
 
-__all__ = ["RESTARTED", "ChatSplice", "continued"]
-
-RESTARTED = "stream_restarted"
-"""Key of a delta's ``provider_specific_fields`` in the chunk after which an answer begins anew."""
+__all__ = ["ChatSplice", "continued"]
 
 # Those that take a last message of the assistant for a beginning only where it says so.
 _TOLD = frozenset({"deepseek", "mistral"})
