@@ -48,13 +48,17 @@ def raced(
         The attempt that came first, and what it has brought.
 
     Raises:
-        Exception: That of the attempt that failed last, which is not reported to the plan yet.
+        Exception: That of the attempt that failed last, or in a way that ends the call; it is not
+            reported to the plan yet.
     """
     legs = [_Leg(step, run)]
     try:
+        legs[0].start()
         wait([legs[0].outcome], after_s)
         if not legs[0].outcome.done() and (beside := plan.hedge()) is not None:
+            # Before it starts, or an interrupt that comes just then would leave it running.
             legs.append(_Leg(beside, run))
+            legs[1].start()
         while True:
             wait([leg.outcome for leg in legs], return_when=FIRST_COMPLETED)
             for leg in [leg for leg in legs if leg.outcome.done()]:
@@ -63,10 +67,14 @@ def raced(
                     legs.remove(leg)
                     plan.won(leg.step)
                     return leg.step, leg.outcome.result()
-                if len(legs) == 1 or not isinstance(error, Exception):
+                if not isinstance(error, Exception):
+                    raise error
+                why = failure_of_attempt(error, failure)
+                if len(legs) == 1 or plan.ends_with(why, leg.step):
+                    plan.won(leg.step)
                     raise error
                 legs.remove(leg)
-                plan.failed(failure_of_attempt(error, failure), leg.step)
+                plan.failed(why, leg.step)
     finally:
         for leg in legs:
             leg.leave()
@@ -96,9 +104,13 @@ async def araced(
                     leg = legs.pop(task)
                     plan.won(leg)
                     return leg, task.result()
-                if len(legs) == 1 or not isinstance(error, Exception):
+                if not isinstance(error, Exception):
                     raise error
-                plan.failed(failure_of_attempt(error, failure), legs.pop(task))
+                why = failure_of_attempt(error, failure)
+                if len(legs) == 1 or plan.ends_with(why, legs[task]):
+                    plan.won(legs[task])
+                    raise error
+                plan.failed(why, legs.pop(task))
     finally:
         for task in legs:
             task.cancel()
@@ -120,19 +132,26 @@ class _Leg(Generic[T]):
         self.outcome: Future[T] = Future()
         self._line = Line()
         self._frame: FrameType | None = None
+        self._left = False
         context = copy_context()
         # A daemon: a program that ends need not wait for what nobody wants any more.
         self._thread = Thread(target=context.run, args=(self._run, run), daemon=True)
+
+    def start(self) -> None:
+        """Begin; once only."""
         self._thread.start()
 
     def leave(self) -> None:
         """Let the attempt go: it is hung up, and whatever it still brings is closed."""
+        self._left = True
         if not self.outcome.done() and self._frame is not None:
             self._line.arm(0.0, self._frame, self._thread.ident)
         self.outcome.add_done_callback(self._forget)
 
     def _run(self, run: Callable[[Try], T]) -> None:
         self._frame = sys._getframe()  # pyright: ignore[reportPrivateUsage] - public in all but name
+        if self._left:
+            return
         try:
             answer = run(self.step)
         except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for it

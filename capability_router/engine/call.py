@@ -138,10 +138,14 @@ class Call:
         return step
 
     def won(self, step: Try) -> None:
-        """Note that of two attempts this one is used; nobody is to blame for the other."""
+        """Note that of two attempts this one decides; nobody is to blame for the other."""
         for leg in self._legs.copy():
             if leg is not step:
                 self._leave(leg)
+
+    def ends_with(self, failure: Failure, step: Try) -> bool:
+        """Whether nothing may follow a failure, because its fault is the caller's."""
+        return not self._router.rule(step.meaning(failure).kind).next_model
 
     def first_token(self, step: Try | None = None) -> None:
         """Note that a stream has brought its first text, tool call or reasoning.
@@ -175,9 +179,7 @@ class Call:
             step: The attempt; None for the only one.
         """
         leg = self._leg(step)
-        if leg.prefill and failure.kind is FailureKind.INVALID_REQUEST:
-            # The beginning that we have put into the request is no fault of the caller's.
-            failure = replace(failure, kind=FailureKind.UNSUPPORTED)
+        failure = leg.meaning(failure)
         self._close(leg, failure)
         self._last = failure
         self._tried[leg.model.id] = None

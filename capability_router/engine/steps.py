@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from capability_router.engine.lease import Lease
 from capability_router.engine.model import Model
-from capability_router.engine.outcome import Attempt, Failure
+from capability_router.engine.outcome import Attempt, Failure, FailureKind
 
 __all__ = ["Step", "Stop", "Try", "Wait"]
 
@@ -51,6 +51,13 @@ class Try:
     def model(self) -> Model:
         """The model to call."""
         return self.lease.model
+
+    def meaning(self, failure: Failure) -> Failure:
+        """Return what a failure of this attempt means for the call."""
+        if self.prefill and failure.kind is FailureKind.INVALID_REQUEST:
+            # The beginning that we have put into the request is no fault of the caller's.
+            return replace(failure, kind=FailureKind.UNSUPPORTED)
+        return failure
 
     def record(self, failure: Failure | None, now: float) -> Attempt:
         """Return the line of the call's history that this attempt ends as.

@@ -1,6 +1,6 @@
 """What a call decides about a second attempt beside a slow one."""
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -11,24 +11,27 @@ from capability_router.engine.limits import Limit, Unit
 from capability_router.engine.model import Model
 from capability_router.engine.outcome import Failure, FailureKind, Usage
 from capability_router.engine.request import CompletionRequest
-from capability_router.engine.retry import RetryBudget, RetryPolicy
+from capability_router.engine.retry import Interruption, RetryBudget, RetryPolicy
 from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.selection import Priority
 from capability_router.engine.steps import Stop, Try
 from capability_router.engine.tempo import RecentTimes, Tempo
 from tests.engine.building import CHAT, CODE, Rig, model
+from tests.engine.streaming import prefilling
 
 DOWN = Failure(FailureKind.SERVER_ERROR, status=500)
 
 
 def hedging(
-    retry: RetryPolicy | None = None, hedge: Hedge | None = None, **more: Any
+    retry: RetryPolicy | None = None,
+    hedge: Hedge | None = None,
+    degrade: tuple[Degrade, ...] = (),
 ) -> RotationPolicy:
     return RotationPolicy(
         selection=Priority,
         retry=retry or RetryPolicy(),
         hedge=hedge or Hedge(after_s=1.0),
-        **more,
+        degrade=degrade,
     )
 
 
@@ -292,16 +295,33 @@ def test_times_are_those_of_the_last_256_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("place", "make"),
     [
-        {"after_s": -1.0},
-        {"after_s": float("nan")},
-        {"percentile": 0.0},
-        {"percentile": 1.0},
-        {"min_samples": 0},
+        ("after_s", lambda: Hedge(after_s=-1.0)),
+        ("after_s", lambda: Hedge(after_s=float("nan"))),
+        ("percentile", lambda: Hedge(percentile=0.0)),
+        ("percentile", lambda: Hedge(percentile=1.0)),
+        ("min_samples", lambda: Hedge(min_samples=0)),
     ],
-    ids=str,
 )
-def test_hedge_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        Hedge(**wrong)  # type: ignore[arg-type]  # that is the point
+def test_hedge_that_makes_no_sense_is_refused(place: str, make: Callable[[], Hedge]) -> None:
+    with pytest.raises(ValueError, match=place):
+        make()
+
+
+def test_second_attempt_goes_on_from_the_same_beginning() -> None:
+    retry = RetryPolicy(on_interruption=(Interruption.CONTINUE,))
+    rig = Rig("a/x", *map(prefilling, ("b/y", "c/z")), "d/w", policy=hedging(retry))
+    call, first = begun(rig)
+    call.failed(DOWN, first)
+    call.interrupted("hel", only_text=True)
+    step, second = call.next(), call.hedge()
+    assert isinstance(step, Try)
+    assert second is not None
+    assert [(leg.model.id, leg.prefill) for leg in (step, second)] == [
+        ("b/y", "hel"),
+        ("c/z", "hel"),
+    ]
+    call.failed(DOWN, second)
+    call.failed(DOWN, step)
+    assert isinstance(call.next(), Stop)
