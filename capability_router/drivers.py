@@ -331,7 +331,7 @@ def _broke(plan: Call, reading: Reading[Chunk, Chunks], error: Exception) -> boo
     if watch.finished and watch.complete:
         plan.succeeded(watch.usage)
         return True
-    plan.failed(failure_of_attempt(error, watch.failure))
+    plan.failed(reading.failure(error))
     plan.interrupted(watch.text, only_text=reading.only_text)
     return False
 

@@ -5,13 +5,14 @@ Decides nothing about the call: a driver asks it for each chunk.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Generic, Protocol, TypeVar
 
-from capability_router.engine.errors import IncompleteAnswerError
-from capability_router.engine.outcome import Failure, Usage
+from capability_router.engine.errors import AttemptTimeoutError, IncompleteAnswerError
+from capability_router.engine.outcome import Failure, FailureKind, Usage
 from capability_router.engine.steps import Try
 from capability_router.joining import Joint, Splice
-from capability_router.pace import Pace
+from capability_router.pace import Pace, failure_of_attempt
 
 __all__ = ["END", "End", "Reading", "Watch"]
 
@@ -118,6 +119,18 @@ class Reading(Generic[Chunk, Chunks]):
             return []
         ready, self._held = self._held, []
         return ready if self._splice is None else self._spliced(ready, self._splice)
+
+    def failure(self, error: Exception) -> Failure:
+        """Name what the stream has broken with.
+
+        One that falls silent once it has begun has stalled, whoever was the first to notice: the
+        client has a limit on silence too, which may be as long as ours.
+        """
+        found = failure_of_attempt(error, self.watch.failure)
+        silent = found.kind is FailureKind.TIMEOUT and found.status is None
+        if isinstance(error, AttemptTimeoutError) or not (silent and self.watch.committed):
+            return found
+        return replace(found, kind=FailureKind.STALLED)
 
     def _joined(self, chunk: Chunk | End) -> list[Chunk]:
         joint = self._joint
