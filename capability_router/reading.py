@@ -108,7 +108,7 @@ class Reading(Generic[Chunk, Chunks]):
             self._held.append(new)
         if isinstance(chunk, End):
             self.ended = True
-            if not self.watch.complete:
+            if not self._is_complete():
                 raise IncompleteAnswerError
         if self.watch.committed and not committed:
             self.pace.flows()
@@ -131,6 +131,10 @@ class Reading(Generic[Chunk, Chunks]):
         if isinstance(error, AttemptTimeoutError) or not (silent and self.watch.committed):
             return found
         return replace(found, kind=FailureKind.STALLED)
+
+    def _is_complete(self) -> bool:
+        # A model that is given the whole answer has nothing to add, and says so by its end alone.
+        return self.watch.complete or bool(self.step.prefill and self.watch.finished)
 
     def _joined(self, chunk: Chunk | End) -> list[Chunk]:
         joint = self._joint
