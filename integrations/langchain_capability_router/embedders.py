@@ -22,6 +22,7 @@ from langchain_capability_router.loops import (
 from langchain_capability_router.replies import Reply, UnreadableReplyError
 from litellm_capability_router.deployments import completion_params
 from litellm_capability_router.host import aload_litellm, load_litellm
+from litellm_capability_router.timeouts import client_timeout_s
 
 __all__ = ["Embedder", "LiteLLMEmbedder", "OwnEmbedder", "Vectors"]
 
@@ -119,7 +120,7 @@ class LiteLLMEmbedder:
         self._dimensions = dimensions
 
     def embed(self, texts: list[str], *, query: bool, timeout_s: float) -> Reply[Vectors]:
-        """Return a vector for each text, waiting at most ``timeout_s`` seconds for each byte."""
+        """Return a vector for each text, whose ``timeout_s`` is held by whoever calls this."""
         del query
         litellm = cast("_Embedding", load_litellm())
         return _read(litellm.embedding(**self._request(texts, timeout_s)), texts)
@@ -135,7 +136,7 @@ class LiteLLMEmbedder:
         request: dict[str, Any] = {
             **completion_params(self._provider, self._model),
             "input": texts,
-            "timeout": timeout_s,
+            "timeout": client_timeout_s(timeout_s),
         }
         if self._dimensions is not None:
             request["dimensions"] = self._dimensions

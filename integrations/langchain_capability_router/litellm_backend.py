@@ -21,6 +21,7 @@ from litellm_capability_router.answers import check_answer, check_finish, closed
 from litellm_capability_router.deployments import completion_params, for_tools
 from litellm_capability_router.gemini import with_end_noted
 from litellm_capability_router.host import aload_litellm, load_litellm
+from litellm_capability_router.timeouts import client_timeout_s
 
 __all__ = ["LiteLLMBackend"]
 
@@ -62,18 +63,18 @@ class LiteLLMBackend:
         self._comes_whole = features is not None and Feature.STREAMING not in features
 
     def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
-        """Return a complete answer; LiteLLM waits ``timeout_s`` seconds for each byte of it."""
+        """Return a complete answer; ``timeout_s`` is held by whoever calls this."""
         return _result(load_litellm().completion(**self._request(prompt, timeout_s)))
 
     async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
-        """Return a complete answer; LiteLLM waits ``timeout_s`` seconds for each byte of it."""
+        """Return a complete answer; ``timeout_s`` is held by whoever calls this."""
         litellm = await aload_litellm()
         return _result(await litellm.acompletion(**self._request(prompt, timeout_s)))
 
     def stream(
         self, prompt: Prompt, timeout_s: float
     ) -> Generator[ChatGenerationChunk, None, None]:
-        """Yield an answer; LiteLLM waits ``timeout_s`` seconds for each byte of it."""
+        """Yield an answer; ``timeout_s`` is held by whoever calls this."""
         if self._comes_whole:
             yield whole(self.generate(prompt, timeout_s))
             return
@@ -86,7 +87,7 @@ class LiteLLMBackend:
     async def astream(
         self, prompt: Prompt, timeout_s: float
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
-        """Yield an answer; LiteLLM waits ``timeout_s`` seconds for each byte of it."""
+        """Yield an answer; ``timeout_s`` is held by whoever calls this."""
         if self._comes_whole:
             yield whole(await self.agenerate(prompt, timeout_s))
             return
@@ -110,7 +111,7 @@ class LiteLLMBackend:
             "messages": openai_messages(
                 prompt.messages, vendor=self._provider.vendor, model_id=self._model.id
             ),
-            "timeout": timeout_s,
+            "timeout": client_timeout_s(timeout_s),
             "num_retries": 0,
             # LiteLLM leaves the retries to whoever routes, and takes that to be who names a group;
             # else the number that it has for the whole process takes the place of that 0.

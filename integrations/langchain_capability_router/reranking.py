@@ -23,6 +23,7 @@ from langchain_capability_router.replies import (
 )
 from litellm_capability_router.deployments import completion_params
 from litellm_capability_router.host import aload_litellm, load_litellm
+from litellm_capability_router.timeouts import client_timeout_s
 
 __all__ = ["CapabilityReranker"]
 
@@ -210,7 +211,7 @@ class CapabilityReranker(BaseDocumentCompressor):
             "documents": [document.page_content for document in documents],
             "top_n": self._count(documents),
             "return_documents": False,
-            "timeout": step.timeout_s,
+            "timeout": client_timeout_s(step.timeout_s),
             "num_retries": 0,
         }
 

@@ -36,6 +36,7 @@ from litellm_capability_router.gemini import with_end_noted
 from litellm_capability_router.listing import Deployed
 from litellm_capability_router.requests import Arguments, request_of, to_pass_on
 from litellm_capability_router.streams import AsyncCapabilityStream, CapabilityStream
+from litellm_capability_router.timeouts import client_timeout_s
 
 __all__ = ["CapabilityCalls", "Reach"]
 
@@ -224,7 +225,9 @@ class CapabilityCalls:
         if asked.get("stream"):
             stated.append(params.get("stream_timeout"))
         own_s = step.silence_s if asked.get("stream") else step.timeout_s
-        return min([own_s, *(each for each in stated if isinstance(each, int | float))])
+        return min(
+            [client_timeout_s(own_s), *(each for each in stated if isinstance(each, int | float))]
+        )
 
 
 def _wants_usage(arguments: Arguments) -> bool:
