@@ -334,7 +334,7 @@ class CapabilityRouter(Router):
 
     @property
     def decisions(self) -> list[Decision]:
-        """The last 1,000 calls that ended, oldest first."""
+        """The last 1,000 calls that ended, oldest first; without the exceptions of attempts."""
         return list(self._decisions)
 
     def plan(self, request: CompletionRequest | str) -> Call:
@@ -347,7 +347,10 @@ class CapabilityRouter(Router):
             UnknownPoolError: If the request names a pool that does not exist.
         """
         asked = CompletionRequest(request) if isinstance(request, str) else request
-        return Call(self, asked, self._decisions.append)
+        return Call(self, asked, self._keep)
+
+    def _keep(self, decision: Decision) -> None:
+        self._decisions.append(decision.without_errors())
 
     def call(self, request: CompletionRequest | str, attempt: Callable[[Model], T]) -> T:
         """Call one model after another until one answers.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from capability_router.engine.outcome import Attempt
 
@@ -36,6 +36,18 @@ class Decision:
         steps = "; ".join(str(attempt) for attempt in self.attempts) or "nothing was tried"
         instead = f", as {self.degraded_to}" if self.degraded_to else ""
         return f"{self.capability} -> {self.served_by or 'nobody'}{instead} ({steps})"
+
+    def without_errors(self) -> Decision:
+        """Return it as it can be kept.
+
+        An exception holds every frame that it went through, and so the request, the answer as far
+        as it came, and the key that was sent.
+        """
+        if all(attempt.error is None for attempt in self.attempts):
+            return self
+        return replace(
+            self, attempts=tuple(replace(attempt, error=None) for attempt in self.attempts)
+        )
 
     def as_dict(self) -> dict[str, object]:
         """Return the record as JSON-ready values."""
