@@ -298,11 +298,18 @@ class Call:
         stated_s = last.retry_after_s or 0.0
         if stated_s > self._patience_s or pause_s >= self._deadline.left(self._now()):
             return None
-        if not self._router.may_repeat(self._request):
+        if self._is_away(model, pause_s) or not self._router.may_repeat(self._request):
             return None
         self._patience_s -= stated_s
         self._again = model
         return pause_s
+
+    def _is_away(self, model: str, pause_s: float) -> bool:
+        """Whether a model that others stand in for will not be back after a pause."""
+        if self._retry.scope is RepeatScope.ALONE:
+            return False
+        back_s = self._router.wait_s(replace(self._request, model=model))
+        return back_s is not None and back_s > pause_s + _SHORTEST_WAIT_S
 
     def _is_repeatable(self, failure: Failure) -> bool:
         if failure.kind is FailureKind.RATE_LIMITED:

@@ -67,8 +67,15 @@ def test_same_model_gets_as_many_attempts_as_it_may() -> None:
     rig = rig_with(retry)
     call = rig.router.plan("chat-completion")
     waits = ["wait 0", "a/x"]
-    # The third failure in a row sends it away, and it is not repeated then.
-    assert play(rig, call, BROKEN, BROKEN, BROKEN) == ["a/x", *waits, *waits, "wait 0", "b/y"]
+    # The third failure in a row sends it away, and nobody waits for it then.
+    assert play(rig, call, BROKEN, BROKEN, BROKEN) == ["a/x", *waits, *waits, "b/y"]
+
+
+def test_nobody_pauses_for_a_model_whose_trial_has_failed() -> None:
+    rig = rig_with(FIRST)
+    rig.fail_out("a/x")
+    rig.clock.advance(12.0)
+    assert play(rig, rig.router.plan("chat-completion"), BROKEN) == ["a/x", "b/y"]
 
 
 @pytest.mark.parametrize("kind", [FailureKind.TIMEOUT, FailureKind.STALLED, FailureKind.PROTOCOL])
