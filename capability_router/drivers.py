@@ -129,10 +129,11 @@ def stream(
         plan.first_token(step)
         try:
             with closing(reading.chunks):
+                limit = limited(reading.pace)
                 for ready in reading.ready():
                     yield ready
                 while not reading.ended:
-                    with limited(reading.pace):
+                    with limit:
                         chunk = next(reading.chunks, END)
                     reading.take(chunk)
                     for ready in reading.ready():
@@ -165,10 +166,11 @@ async def astream(
         plan.first_token(step)
         try:
             async with aclosing(reading.chunks):
+                limit = alimited(reading.pace)
                 for ready in reading.ready():
                     yield ready
                 while not reading.ended:
-                    async with alimited(reading.pace):
+                    async with limit:
                         chunk = await anext(reading.chunks, END)
                     reading.take(chunk)
                     for ready in reading.ready():

@@ -135,7 +135,9 @@ class _Leg(Generic[T]):
         self._left = False
         context = copy_context()
         # A daemon: a program that ends need not wait for what nobody wants any more.
-        self._thread = Thread(target=context.run, args=(self._run, run), daemon=True)
+        self._thread = Thread(
+            target=context.run, args=(self._run, run), name="capability-router-attempt", daemon=True
+        )
 
     def start(self) -> None:
         """Begin; once only."""

@@ -29,7 +29,16 @@ class Pace:
         ends_s: Seconds from now that all of it may take, > 0.
     """
 
-    __slots__ = ("_at_the_end", "_awaited", "_ends", "_ends_s", "_limit_s", "_stall_s", "_until")
+    __slots__ = (
+        "_at_the_end",
+        "_awaited",
+        "_came",
+        "_ends",
+        "_ends_s",
+        "_limit_s",
+        "_stall_s",
+        "_until",
+    )
 
     def __init__(self, awaited: str, limit_s: float, stall_s: float, ends_s: float) -> None:
         now = monotonic()
@@ -40,6 +49,7 @@ class Pace:
         self._stall_s = stall_s
         self._ends_s = ends_s
         self._ends = now + ends_s
+        self._came = inf
 
     @classmethod
     def of_answer(cls, step: Try) -> Pace:
@@ -51,6 +61,11 @@ class Pace:
         """Return the pace of an attempt that streams."""
         return cls("first token", step.first_token_s, step.stall_s, step.ends_s)
 
+    def came(self) -> None:
+        """Note that something has come: up to the next wait it is the caller who takes the time."""
+        if self._ends < inf:
+            self._came = monotonic()
+
     def flows(self) -> None:
         """Note that the first token has come: from now on every silence has a limit of its own."""
         self._awaited, self._limit_s, self._until = _NEXT, self._stall_s, inf
@@ -60,7 +75,7 @@ class Pace:
         if self._until < inf:
             return min(self._until, self._ends)
         now = monotonic()
-        if now >= self._ends:
+        if self._came < self._ends <= now:
             self._at_the_end = _READ
         return min(now + self._limit_s, self._ends)
 

@@ -102,15 +102,17 @@ class Reading(Generic[Chunk, Chunks]):
         Raises:
             IncompleteAnswerError: If the end comes before the answer is complete.
         """
-        committed = self.watch.committed
+        self.pace.came()
+        watch = self.watch
+        committed = watch.committed
         for new in self._joined(chunk):
-            self.watch.take(new)
+            watch.take(new)
             self._held.append(new)
-        if isinstance(chunk, End):
+        if chunk is END:
             self.ended = True
             if not self._is_complete():
                 raise IncompleteAnswerError
-        if self.watch.committed and not committed:
+        if not committed and watch.committed:
             self.pace.flows()
 
     def ready(self) -> list[Chunk]:

@@ -20,13 +20,17 @@ def timed(lease: Lease, retry: RetryPolicy, request: CompletionRequest, left_s: 
         lease: Its permit.
         retry: The limits of the pool.
         request: Those of the caller.
-        left_s: Seconds up to the call's deadline, >= 0.
+        left_s: Seconds up to the call's deadline, >= 0; ``inf`` if it has none.
     """
+    limit_s = retry.attempt_limit_s
+    first_token_s = _first_token_limit_s(lease, retry, limit_s)
+    if left_s == inf and request.timeout_s is None:
+        return Try(lease, limit_s, first_token_s, retry.stall_timeout_s)
     asked = inf if request.timeout_s is None else request.timeout_s
     return Try(
         lease,
-        timeout_s=min(retry.attempt_limit_s, asked, left_s),
-        first_token_s=min(_first_token_limit_s(lease, retry), asked, left_s),
+        timeout_s=min(limit_s, asked, left_s),
+        first_token_s=min(first_token_s, asked, left_s),
         stall_s=min(retry.stall_timeout_s, asked),
         ends_s=left_s,
         # Only what this caller asked for may excuse a model; the pool's own limits are the pool's.
@@ -34,8 +38,8 @@ def timed(lease: Lease, retry: RetryPolicy, request: CompletionRequest, left_s: 
     )
 
 
-def _first_token_limit_s(lease: Lease, retry: RetryPolicy) -> float:
-    limit = retry.first_token_timeout_s or retry.attempt_limit_s
+def _first_token_limit_s(lease: Lease, retry: RetryPolicy, attempt_limit_s: float) -> float:
+    limit = retry.first_token_timeout_s or attempt_limit_s
     if not lease.probe or not lease.state.first_token_s:
         # What a model that has never streamed usually takes is not known.
         return limit

@@ -29,7 +29,7 @@ from tests.late import everybody_late_was_looked_at
 
 SOON_S = 0.02
 # For what has to come in time, also where the machine is busy.
-LATER_S = 0.4
+LATER_S = 1.0
 TRICKLING = b"."
 
 
@@ -273,7 +273,7 @@ async def test_task_that_takes_its_time_between_two_chunks_is_no_stall() -> None
 
 
 def test_deadline_that_passes_while_the_consumer_has_a_chunk_blames_nobody() -> None:
-    rig = rig_with(RetryPolicy(deadline_s=LATER_S), "good/y", "good/z")
+    rig = rig_with(RetryPolicy(deadline_s=LATER_S, attempt_timeout_s=60.0), "good/y", "good/z")
     plan, script = rig.router.plan(CHAT), Script("hello")
     chunks = drivers.stream(plan, script.stream, TextWatch, rig.clock)
     assert [next(chunks) for _ in range(3)] == pieces("hello")[:3]
@@ -284,7 +284,7 @@ def test_deadline_that_passes_while_the_consumer_has_a_chunk_blames_nobody() -> 
 
 
 async def test_deadline_that_passes_while_the_task_has_a_chunk_blames_nobody() -> None:
-    rig = rig_with(RetryPolicy(deadline_s=LATER_S), "bad/x", "good/z")
+    rig = rig_with(RetryPolicy(deadline_s=LATER_S, attempt_timeout_s=60.0), "bad/x", "good/z")
     with endless(head=b"he") as server:
         attempt = Client(server).astream
         chunks = drivers.astream(rig.router.plan(CHAT), attempt, TextWatch, rig.clock)
