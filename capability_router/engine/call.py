@@ -123,9 +123,9 @@ class Call:
 
         It takes another active model, and one repetition of the pool's budget.
         """
-        busy = {leg.model.id for leg in self._legs}
-        limit = self._retry.max_attempts
-        if len(self._attempts) + len(busy) >= limit or self._deadline.passed(self._now()):
+        busy = [leg.model.id for leg in self._legs]
+        is_last = len(self._attempts) + 1 >= self._retry.max_attempts
+        if len(busy) != 1 or is_last or self._deadline.passed(self._now()):
             return None
         lease = self._router.select_beside(self._asked(), [*self._tried, *busy])
         if lease is None:

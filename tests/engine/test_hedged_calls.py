@@ -57,13 +57,13 @@ def in_flight(rig: Rig) -> dict[str, int]:
     return {each.id: rig.router.state(each.id).in_flight for each in rig.router.models}
 
 
-def test_second_attempt_takes_another_active_model() -> None:
-    rig = two()
+def test_second_attempt_takes_another_active_model_and_there_is_no_third() -> None:
+    rig = Rig("a/x", "b/y", "c/z", policy=hedging())
     call, first, second = hedged(rig)
     assert (first.model.id, first.hedge) == ("a/x", False)
     assert (second.model.id, second.hedge) == ("b/y", True)
-    assert in_flight(rig) == {"a/x": 1, "b/y": 1}
     assert call.hedge() is None
+    assert in_flight(rig) == {"a/x": 1, "b/y": 1, "c/z": 0}
 
 
 @pytest.mark.parametrize("first_wins", [True, False])
