@@ -6,6 +6,7 @@ lines to keep a connection alive would never be given up.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -30,14 +31,14 @@ class alimited:  # noqa: N801 - used as a function, as ``contextlib.aclosing`` i
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
 
-    async def __aenter__(self) -> None:
+    def __aenter__(self) -> Awaitable[Timeout]:
         # Here and not above: it takes longer to import than this package, and whoever awaits
         # has imported it already.
         from asyncio import timeout  # noqa: PLC0415 - said above
 
         left_s = self._pace.left_s()
         self._timeout: Timeout = timeout(None if left_s == inf else left_s)
-        await self._timeout.__aenter__()
+        return self._timeout.__aenter__()
 
     async def __aexit__(
         self,
