@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-__all__ = ["CITY", "Asked"]
-
-_WORDS = 60
+__all__ = ["Asked"]
 
 _WEATHER: Mapping[str, Any] = {
     "type": "function",
@@ -23,8 +21,6 @@ _WEATHER: Mapping[str, Any] = {
         },
     },
 }
-CITY = "city"
-"""The one argument of the tool."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +36,13 @@ class Asked:
     with_tool: bool = False
 
     @classmethod
-    def drawn(cls, seed: int, *, with_tool: bool = False) -> Asked:
-        """Draw a question whose answer has sixty words, each of them once."""
+    def drawn(cls, seed: int, *, words: int = 60, with_tool: bool = False) -> Asked:
+        """Draw a question whose answer has so many words, each of them once."""
         rng = Random(seed)
         syllables = [first + second for first in "bdfglmnrst" for second in "aeiou"]
-        words = [f"{rng.choice(syllables)}{number}" for number in range(_WORDS - 2)]
-        rng.shuffle(words)
-        return cls(" ".join(words), with_tool)
+        drawn = [f"{rng.choice(syllables)}{number}" for number in range(words - 2)]
+        rng.shuffle(drawn)
+        return cls(" ".join(drawn), with_tool)
 
     def answer_of(self, provider: str) -> str:
         """Return the whole answer, begun by a provider; none if the tool is called instead."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -15,3 +16,4 @@ def shared() -> Iterator[Bench]:
     with bench() as made:
         warm_up(made)
         yield made
+    gc.unfreeze()

@@ -70,10 +70,13 @@ class Case:
         is_waited_for: Whether real time has to pass before the fault is noticed.
         stated_s: Seconds that the provider has asked to wait and the patient have to.
         finish: The finish reason of the answer.
-        words: Words of the answer that come.
+        asked_words: Words of the whole answer.
+        words: Words of it that come.
+        requests_of_one: Requests that one attempt may make at most.
         deadline_s: Seconds for the whole call, of the machine's clock; None for no limit.
         windows: Context windows of the models.
         with_tool: Whether a tool has to be called.
+        tells_usage: Whether the provider counts tokens.
     """
 
     number: str
@@ -85,6 +88,7 @@ class Case:
     is_waited_for: bool = False
     stated_s: float = 0.0
     finish: str = "stop"
+    asked_words: int = 60
     words: int = 60
     requests_of_one: int = 1
     deadline_s: float | None = None
@@ -207,6 +211,13 @@ SIXTEEN = (
         patient=(beta_after("protocol"), continued_after("protocol")),
     ),
     Case(
+        "8c",
+        "cut after the last token, before the finish reason",
+        alpha=once(cut_stream(60)),
+        default=(beta_after("protocol"), continued_after("protocol")),
+        patient=(beta_after("protocol"), continued_after("protocol")),
+    ),
+    Case(
         "9",
         "silent for 30 s after 20 tokens",
         alpha=always(silent_stream(20, 30)),
@@ -294,6 +305,13 @@ SIXTEEN = (
             beta_after("protocol"),
             "interrupted: alpha protocol, beta unsupported, alpha unsupported",
         ),
+    ),
+    Case(
+        "16",
+        "what failed is not charged, what served is told",
+        alpha=always(server_error()),
+        default=beta_after("server_error"),
+        patient="complete: alpha server_error, alpha server_error, beta served",
     ),
 )
 FURTHER = (

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.playing import play
+from tests.faults.cells import CELLS, Cell
 from tests.faults.stage import Bench
-from tests.faults.surfaces import SURFACES, Surface
-from tests.faults.table import FURTHER, SIXTEEN, Case
 
-CELLS = [
-    pytest.param(case, profile, id=f"{case}-{profile}")
-    for case in (*SIXTEEN, *FURTHER)
-    for profile in case.outcomes()
-]
+SEED = 7
 
 
-@pytest.mark.parametrize("surface", SURFACES, ids=str)
-@pytest.mark.parametrize(("case", "profile"), CELLS)
-def test_fault_comes_to_what_the_table_says(
-    shared: Bench, case: Case, profile: str, surface: Surface
-) -> None:
-    assert play(case, surface, profile, shared).complaints == ()
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_fault_comes_to_what_the_table_says(shared: Bench, cell: Cell) -> None:
+    report = cell.play(shared, SEED)
+    assert report.complaints == ()
+    assert report.outcome == cell.wanted
