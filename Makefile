@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 CONFIG ?=
+REPEAT ?= 30
 # Each worker imports litellm (3 s, 180 MB): more than a few cost more than they save.
 PYTEST_ARGS ?= -n auto --maxprocesses 4
 
@@ -24,7 +25,7 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-deps \
 	--build-constraint requirements.lock --editable .
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench build audit lock clean
+.PHONY: help demo test lint bench faults build audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -44,6 +45,9 @@ lint: $(VENV)/installed-lint ## Check style, format and types
 
 bench: $(VENV)/installed-demo ## Run the benchmarks; ONLY="select threads" runs a part
 	$(BIN)/python -m benchmarks.run $(ONLY)
+
+faults: $(VENV)/installed-test ## Play every fault REPEAT=30 times; ONLY="8a stream" plays a part
+	$(BIN)/python -m tests.faults --repeat $(REPEAT) $(ONLY)
 
 build: | $(UV) $(BIN)/python ## Build the source distribution, and the wheel from it, into dist/
 	rm -rf dist
