@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from tests.faults.case import NO, Case
+from tests.faults.further import FURTHER
 from tests.faults.leaving import CANCELLED, CANCELLED_AT_FIRST, CLOSED, play_leaving
 from tests.faults.outage import OUTAGE, play_outage
 from tests.faults.playing import Report, play
+from tests.faults.sixteen import SIXTEEN
 from tests.faults.stage import Bench
 from tests.faults.surfaces import SURFACES, Surface
-from tests.faults.table import FURTHER, SIXTEEN, Case
 
 __all__ = ["CASES", "CELLS", "Cell"]
 
@@ -50,17 +52,11 @@ def _cells() -> Iterator[Cell]:
     for case in CASES:
         for profile in case.outcomes():
             for surface in SURFACES:
-                if _can_be_asked(case, surface):
-                    yield Cell(case, profile, surface, _player(case, surface, profile))
-
-
-def _can_be_asked(case: Case, surface: Surface) -> bool:
-    """Whether a caller can leave so: a thread that waits cannot be called back from."""
-    if case is CLOSED:
-        return surface.streamed
-    if case is CANCELLED:
-        return surface.streamed and surface.is_async
-    return surface.is_async if case is CANCELLED_AT_FIRST else True
+                cell = Cell(case, profile, surface, _player(case, surface, profile))
+                # A thread that waits cannot be called back from.
+                is_cancelled = case in (CANCELLED, CANCELLED_AT_FIRST)
+                if cell.wanted != NO and (surface.is_async or not is_cancelled):
+                    yield cell
 
 
 def _player(case: Case, surface: Surface, profile: str) -> Callable[[Bench, int], Report]:

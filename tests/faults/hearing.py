@@ -10,6 +10,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk
 from openai import BadRequestError
 
+import langchain_capability_router.continuing as in_langchain
+import litellm_capability_router.continuing as in_litellm
 from capability_router import AllModelsFailedError, StreamInterruptedError
 
 __all__ = ["Piece", "Seen", "bare", "of_chunk", "of_completion", "of_message"]
@@ -28,6 +30,7 @@ class Piece:
         usage: The tokens that it tells.
         served_by: Who serves, in the words of the surface: an id or a name.
         calls: Parts of tool calls: place in the list, name and arguments.
+        restarts: Whether the answer begins anew after it.
     """
 
     text: str = ""
@@ -35,6 +38,7 @@ class Piece:
     usage: Tokens | None = None
     served_by: str | None = None
     calls: tuple[tuple[int, str, str], ...] = ()
+    restarts: bool = False
 
 
 @dataclass
@@ -48,8 +52,11 @@ class Seen:
     calls: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
     error: BaseException | None = None
     has_left: bool = False
+    restarts: int = 0
 
     def take(self, piece: Piece) -> None:
+        if piece.restarts:
+            self.text, self.restarts = "", self.restarts + 1
         self.text += piece.text
         if piece.finish is not None:
             self.finishes.append(piece.finish)
@@ -64,7 +71,9 @@ class Seen:
         """How the call ended, in the words of the table."""
         error = self.error
         if error is None:
-            return "left" if self.has_left else "complete"
+            if self.has_left:
+                return "left"
+            return "restarted" if self.restarts else "complete"
         if isinstance(error, StreamInterruptedError):
             return "interrupted"
         if isinstance(error, AllModelsFailedError):
@@ -88,6 +97,7 @@ def of_message(message: AIMessage) -> Piece:
         usage=(counted["input_tokens"], counted["output_tokens"]) if counted else None,
         served_by=told.get("capability_router", {}).get("served_by"),
         calls=_calls_of_message(message),
+        restarts=bool(told.get(in_langchain.RESTARTED)),
     )
 
 
@@ -121,12 +131,14 @@ def of_chunk(chunk: Any) -> Piece:
         return Piece(usage=_usage(chunk), served_by=chunk.model)
     choice = chunk.choices[0]
     parts = choice.delta.tool_calls or ()
+    told: Mapping[str, Any] = getattr(choice.delta, "provider_specific_fields", None) or {}
     return Piece(
         text=choice.delta.content or "",
         finish=choice.finish_reason,
         usage=_usage(chunk),
         served_by=chunk.model,
         calls=_calls((part.index, part) for part in parts),
+        restarts=bool(told.get(in_litellm.RESTARTED)),
     )
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from capability_router.lab import hang, silent_stream
+from tests.faults.case import NO, Case
 from tests.faults.hearing import Seen
 from tests.faults.playing import LEFT, Report, check_left, stage_for
 from tests.faults.stage import Bench
 from tests.faults.surfaces import Surface
-from tests.faults.table import Case
 
 __all__ = ["CANCELLED", "CANCELLED_AT_FIRST", "CLOSED", "play_leaving"]
 
-CLOSED = Case("28a", "the caller closes the stream after 20 tokens", LEFT)
-CANCELLED = Case("28b", "the caller's task is cancelled after 20 tokens", LEFT)
+CLOSED = Case("28a", "the caller closes the stream after 20 tokens", (NO, LEFT))
+CANCELLED = Case("28b", "the caller's task is cancelled after 20 tokens", (NO, LEFT))
 CANCELLED_AT_FIRST = Case("28c", "the caller's task is cancelled before the first token", LEFT)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from capability_router.lab import overloaded
+from tests.faults.case import Case
 from tests.faults.playing import Report, stage_for, tried
 from tests.faults.stage import Bench, Stage
 from tests.faults.surfaces import Surface
-from tests.faults.table import Case
 
 __all__ = ["OUTAGE", "play_outage"]
 

@@ -13,10 +13,10 @@ from capability_router.engine.decision import Decision
 from capability_router.lab import LabProvider, server_error
 from tests.connections import run
 from tests.faults.asking import Asked
+from tests.faults.case import Case, always
 from tests.faults.hearing import Seen
 from tests.faults.stage import PRICE, PROFILES, Bench, Stage
 from tests.faults.surfaces import SURFACES, Surface
-from tests.faults.table import Case, always
 
 __all__ = ["LEFT", "Report", "check_left", "play", "stage_for", "tried", "warm_up"]
 
@@ -84,10 +84,16 @@ def _settle(stage: Stage) -> None:
 
 def stage_for(case: Case, profile: str, bench: Bench, seed: int) -> Stage:
     """Return a router, as the case wants it, and providers that are well."""
-    retry = replace(PROFILES[profile](case.is_waited_for), deadline_s=case.deadline_s)
+    retry = replace(
+        PROFILES[profile](case.is_waited_for),
+        deadline_s=case.deadline_s,
+        on_interruption=(case.on_interruption,),
+    )
     asked = Asked.drawn(seed, words=case.asked_words, with_tool=case.with_tool)
     real = case.deadline_s is not None
-    return bench.stage(asked, retry, seed, case.windows, real=real)
+    return bench.stage(
+        asked, retry, seed, windows=case.windows, continues=case.continues, real=real
+    )
 
 
 def tried(decision: Decision) -> str:

@@ -64,9 +64,7 @@ PROFILES: Mapping[str, Callable[[bool], RetryPolicy]] = {"default": _default, "p
 given the time of a machine that has other things to do."""
 
 PRICE = Price(input=1.0, output=10.0)
-_FEATURES = frozenset(
-    {Feature.STREAMING, Feature.TOOL_CALLING, Feature.TOOL_CHOICE, Feature.ASSISTANT_PREFILL}
-)
+_FEATURES = frozenset({Feature.STREAMING, Feature.TOOL_CALLING, Feature.TOOL_CHOICE})
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,14 @@ class Bench:
     clients: tuple[httpx.Client, httpx.AsyncClient]
 
     def stage(
-        self, asked: Asked, retry: RetryPolicy, seed: int, windows: Mapping[str, int], *, real: bool
+        self,
+        asked: Asked,
+        retry: RetryPolicy,
+        seed: int,
+        *,
+        windows: Mapping[str, int],
+        continues: bool,
+        real: bool,
     ) -> Stage:
         """Make every provider as new, and a router that knows nothing of them yet.
 
@@ -93,6 +98,7 @@ class Bench:
             retry: How hard a call tries.
             seed: Of the router's chance.
             windows: Context windows of the models, by provider.
+            continues: Whether the models are declared to go on with an answer.
             real: Whether the router goes by the machine's clock.
         """
         self.lab.reset()
@@ -106,11 +112,12 @@ class Bench:
             clock=clock,
             seed=seed,
         )
+        features = _FEATURES | ({Feature.ASSISTANT_PREFILL} if continues else set())
         for provider in self.lab:
             model = Model(
                 f"{provider.name}/model-of-{provider.name}",
                 ("chat-completion",),
-                features=_FEATURES,
+                features=features,
                 price=PRICE,
                 context_window=windows.get(provider.name),
             )

@@ -10,13 +10,13 @@ import pytest
 
 from capability_router import CompletionRequest, FailureKind
 from capability_router.lab import filtered, hang, ok, rate_limited, redirect, server_error
+from tests.faults.case import Case, always, once
 from tests.faults.cells import CELLS
 from tests.faults.hearing import Seen
 from tests.faults.playing import Report, play
 from tests.faults.scorecard import Score, as_json, as_markdown, wilson
 from tests.faults.stage import Bench, Stage
 from tests.faults.surfaces import SURFACES, Surface
-from tests.faults.table import Case, always, once
 
 CHAT = SURFACES[0]
 WELL = Case("0", "nothing", "complete: alpha served", "complete: alpha served", alpha=always(ok()))

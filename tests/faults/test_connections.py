@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests.faults.case import Case
+from tests.faults.further import FURTHER
 from tests.faults.playing import play
+from tests.faults.sixteen import SIXTEEN
 from tests.faults.stage import Bench
 from tests.faults.surfaces import SURFACES, Surface
-from tests.faults.table import FURTHER, SIXTEEN, Case
 
 # The provider answers to the end, but the answer is not read to its end, or is none.
 ANSWERED = {"10a", "18", "22"}

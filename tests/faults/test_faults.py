@@ -1,4 +1,4 @@
-"""Every fault through every surface, seen from both sides: the table in ``table.py``."""
+"""Every fault through every surface, seen from both sides; the rows stand in ``sixteen.py``."""
 
 from __future__ import annotations
 

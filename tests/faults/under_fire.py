@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tests.faults.case import Outcome
 from tests.faults.cells import CASES
-from tests.faults.table import Outcome
 
 __all__ = ["ERRORS", "error_rows", "fault_rows"]
 
@@ -33,7 +33,7 @@ ERRORS: Mapping[str, Mapping[str, str]] = {
 }
 """The class of each kind of ending by place; of ``refused`` that of row 13a."""
 
-ENDINGS = {"all failed": "17", "interrupted": "14b", "refused": "13a"}
+ENDINGS = {"all failed": "17a", "interrupted": "14b", "refused": "13a"}
 """Rows of the table that end so."""
 
 
