@@ -25,7 +25,7 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-deps \
 	--build-constraint requirements.lock --editable .
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench faults build audit lock clean
+.PHONY: help demo test lint bench faults soak build audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -48,6 +48,10 @@ bench: $(VENV)/installed-demo ## Run the benchmarks; ONLY="select threads" runs 
 
 faults: $(VENV)/installed-test ## Play every fault REPEAT=30 times; ONLY="8a stream" plays a part
 	$(BIN)/python -m tests.faults --repeat $(REPEAT) $(ONLY)
+
+soak: $(VENV)/installed-test ## Run every host under changing faults; MINUTES=10 SEED=1 CALLERS=12
+	$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(CALLERS),--callers $(CALLERS))
 
 build: | $(UV) $(BIN)/python ## Build the source distribution, and the wheel from it, into dist/
 	rm -rf dist
