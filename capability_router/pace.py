@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import inf
 from time import monotonic
 
-from capability_router.engine.errors import AttemptTimeoutError
+from capability_router.engine.errors import AttemptTimeoutError, NothingToAddError
 from capability_router.engine.outcome import Failure, FailureKind
 from capability_router.engine.steps import Try
 
@@ -97,6 +97,9 @@ def failure_of_attempt(error: Exception, read: Callable[[Exception], Failure]) -
         error: The exception.
         read: Reads those of the client library.
     """
+    if isinstance(error, NothingToAddError):
+        # It may be right: nobody is to blame before another model has said more.
+        return Failure(FailureKind.UNSUPPORTED, error=error)
     if not isinstance(error, AttemptTimeoutError):
         return read(error)
     return Failure(_KINDS.get(error.awaited, FailureKind.TIMEOUT), error=error)

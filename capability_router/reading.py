@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, Generic, Protocol, TypeVar
 
-from capability_router.engine.errors import AttemptTimeoutError, IncompleteAnswerError
+from capability_router.engine.errors import (
+    AttemptTimeoutError,
+    IncompleteAnswerError,
+    NothingToAddError,
+)
 from capability_router.engine.outcome import Failure, FailureKind, Usage
 from capability_router.engine.steps import Try
 from capability_router.joining import Joint, Splice
@@ -101,6 +105,7 @@ class Reading(Generic[Chunk, Chunks]):
 
         Raises:
             IncompleteAnswerError: If the end comes before the answer is complete.
+            NothingToAddError: If a continuation ends without a word, the first to do so.
         """
         self.pace.came()
         watch = self.watch
@@ -110,8 +115,7 @@ class Reading(Generic[Chunk, Chunks]):
             self._held.append(new)
         if chunk is END:
             self.ended = True
-            if not self._is_complete():
-                raise IncompleteAnswerError
+            self._check_end()
         if not committed and watch.committed:
             self.pace.flows()
 
@@ -134,9 +138,13 @@ class Reading(Generic[Chunk, Chunks]):
             return found
         return replace(found, kind=FailureKind.STALLED)
 
-    def _is_complete(self) -> bool:
-        # A model that is given the whole answer has nothing to add, and says so by its end alone.
-        return self.watch.complete or bool(self.step.prefill and self.watch.finished)
+    def _check_end(self) -> None:
+        if self.watch.complete:
+            return
+        if not self.step.prefill or not self.watch.finished:
+            raise IncompleteAnswerError
+        if not self.step.may_end:
+            raise NothingToAddError
 
     def _joined(self, chunk: Chunk | End) -> list[Chunk]:
         joint = self._joint

@@ -183,6 +183,8 @@ class Call:
         self._close(leg, failure)
         self._last = failure
         self._tried[leg.model.id] = None
+        if self._interrupted is not None:
+            self._interrupted.hear(failure)
         if failure.kind is FailureKind.CONTEXT_OVERFLOW and not leg.prefill:
             self._ask_for_more_than(leg.model.context_window)
         if is_the_callers(failure, leg, self._retry):
@@ -202,8 +204,7 @@ class Call:
         """
         if self._interrupted is None:
             self._interrupted = Interrupted(self._retry.on_interruption, self._request)
-        cause = self._last.error if self._last else None
-        self._interrupted.add(self._attempts[-1].model, text, cause, only_text=only_text)
+        self._interrupted.add(self._attempts[-1], text, only_text=only_text)
 
     def cancelled(self) -> None:
         """Report that the caller has left; no model is to blame, and the call has ended."""
@@ -232,6 +233,7 @@ class Call:
         step = timed(lease, self._retry, self._request, left_s)
         if self._interrupted is not None:
             step.prefill = self._interrupted.prefill
+            step.may_end = self._interrupted.ended
             step.restarts = not step.prefill
         self._legs.append(step)
         return step

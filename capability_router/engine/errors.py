@@ -24,6 +24,7 @@ __all__ = [
     "IncompleteAnswerError",
     "LeaseEndedError",
     "NoAvailableModelError",
+    "NothingToAddError",
     "Problem",
     "StreamInterruptedError",
     "UndeclaredPoolError",
@@ -247,6 +248,16 @@ class IncompleteAnswerError(CapabilityRouterError):
 
     def __str__(self) -> str:
         return "the answer ended without a finish reason: it was cut short"
+
+
+class NothingToAddError(IncompleteAnswerError):
+    """A model that was to go on with an answer has ended it without a word.
+
+    That is what one says that knows the answer to be whole, and what a sick one says as well.
+    """
+
+    def __str__(self) -> str:
+        return "the model added nothing to the answer; whether it is whole another one has to say"
 
 
 class AttemptTimeoutError(CapabilityRouterError, TimeoutError):

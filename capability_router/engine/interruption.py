@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from capability_router.engine.errors import NothingToAddError
 from capability_router.engine.feature import Feature
+from capability_router.engine.outcome import Attempt, Failure
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import Interruption
 
@@ -28,6 +30,7 @@ class Interrupted:
         text: What the caller has of the answer that is given at present.
         model: Id of the model that broke off last.
         cause: What its stream broke with.
+        ended: True once a model had nothing to add to the text.
         asked_again: True once that model was asked to go on itself.
     """
 
@@ -37,6 +40,7 @@ class Interrupted:
         self.text = ""
         self.model = ""
         self.cause: BaseException | None = None
+        self.ended = False
         self.asked_again = False
 
     @property
@@ -49,20 +53,23 @@ class Interrupted:
         """What the next answer begins with; empty if it does not go on from anything."""
         return self.text if self.way is Interruption.CONTINUE else ""
 
-    def add(self, model: str, text: str, cause: BaseException | None, *, only_text: bool) -> None:
+    def add(self, attempt: Attempt, text: str, *, only_text: bool) -> None:
         """Note a further part, after which its stream broke.
 
         Args:
-            model: Id of the model that it came from.
+            attempt: What it came from.
             text: Its text, which is the beginning of all unless the answer was continued.
-            cause: What the stream broke with.
             only_text: False if it was more than text, which nobody can go on from: a tool call
                 that one model began and another one ended would be nobody's.
         """
         self.text = self.prefill + text
-        self.model, self.cause = model, cause
+        self.model, self.cause, self.ended = attempt.model, attempt.error, False
         if not only_text or self._objects or not self.text.strip():
             self._ways = [way for way in self._ways if way is not Interruption.CONTINUE]
+
+    def hear(self, failure: Failure) -> None:
+        """Take note of how an attempt to go on has failed."""
+        self.ended = self.ended or isinstance(failure.error, NothingToAddError)
 
     def give_up_way(self) -> None:
         """Turn to the next way: nobody can go the present one."""

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import TypeVar
 
 from capability_router import drivers
+from capability_router.engine.call import Call
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
 from capability_router.engine.lease import Lease
@@ -66,6 +67,17 @@ class Daily:
         return day + self.opens_s, day + self.closes_s
 
 
+class Noting(CapabilityRouter):
+    """Keeps every plan, whose attempts have the exceptions that decisions are kept without."""
+
+    plans: list[Call]
+
+    def plan(self, request: CompletionRequest | str) -> Call:
+        call = super().plan(request)
+        self.plans = [*getattr(self, "plans", []), call]
+        return call
+
+
 class Rig:
     """A router with its clock in hand, and all that it has told."""
 
@@ -81,7 +93,7 @@ class Rig:
     ) -> None:
         self.clock = ManualClock()
         self.events: list[RoutingEvent] = []
-        self.router = CapabilityRouter(
+        self.router = Noting(
             tree,
             providers=providers,
             policy=policy,

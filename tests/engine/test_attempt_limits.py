@@ -152,7 +152,7 @@ def given_up(rig: Rig, server: Endless) -> tuple[FailureKind | None, str]:
     """Return how the first attempt was given up, having seen that it has left nothing behind."""
     assert server.is_alone()
     assert all(rig.router.state(each.id).in_flight == 0 for each in rig.router.models)
-    attempt = rig.router.decisions[-1].attempts[0]
+    attempt = rig.router.plans[-1].attempts[0]
     assert isinstance(attempt.error, AttemptTimeoutError)
     return attempt.kind, attempt.error.awaited
 

@@ -138,5 +138,8 @@ def alpha_after(kind: str) -> str:
     return f"complete: alpha {kind}, alpha served"
 
 
+ENDED_BY_BOTH = "continued: alpha protocol, beta unsupported, alpha served"
+
+
 def continued_after(kind: str) -> str:
     return f"continued: alpha {kind}, beta served"

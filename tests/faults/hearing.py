@@ -10,9 +10,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk
 from openai import BadRequestError
 
-import langchain_capability_router.continuing as in_langchain
-import litellm_capability_router.continuing as in_litellm
 from capability_router import AllModelsFailedError, StreamInterruptedError
+from capability_router.joining import RESTARTED
 
 __all__ = ["Piece", "Seen", "bare", "of_chunk", "of_completion", "of_message"]
 
@@ -97,7 +96,7 @@ def of_message(message: AIMessage) -> Piece:
         usage=(counted["input_tokens"], counted["output_tokens"]) if counted else None,
         served_by=told.get("capability_router", {}).get("served_by"),
         calls=_calls_of_message(message),
-        restarts=bool(told.get(in_langchain.RESTARTED)),
+        restarts=bool(told.get(RESTARTED)),
     )
 
 
@@ -138,7 +137,7 @@ def of_chunk(chunk: Any) -> Piece:
         usage=_usage(chunk),
         served_by=chunk.model,
         calls=_calls((part.index, part) for part in parts),
-        restarts=bool(told.get(in_litellm.RESTARTED)),
+        restarts=bool(told.get(RESTARTED)),
     )
 
 

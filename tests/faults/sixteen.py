@@ -19,6 +19,7 @@ from capability_router.lab import (
     silent_stream,
 )
 from tests.faults.case import (
+    ENDED_BY_BOTH,
     ALPHA,
     Case,
     alpha_after,
@@ -104,8 +105,9 @@ SIXTEEN = (
         "8c",
         "cut after the last token, before the finish reason",
         alpha=once(cut_stream(60)),
-        default=(beta_after("protocol"), continued_after("protocol")),
-        patient=(beta_after("protocol"), continued_after("protocol")),
+        # Both had nothing to add: that the text is whole takes more than one model to say.
+        default=(beta_after("protocol"), ENDED_BY_BOTH),
+        patient=(beta_after("protocol"), ENDED_BY_BOTH),
     ),
     Case(
         "8d",
