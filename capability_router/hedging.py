@@ -58,7 +58,12 @@ def raced(
         if not legs[0].outcome.done() and (beside := plan.hedge()) is not None:
             # Before it starts, or an interrupt that comes just then would leave it running.
             legs.append(_Leg(beside, run))
-            legs[1].start()
+            try:
+                legs[1].start()
+            except RuntimeError:
+                # No further thread is to be had: the first attempt goes on alone.
+                legs.pop()
+                plan.won(step)
         while True:
             wait([leg.outcome for leg in legs], return_when=FIRST_COMPLETED)
             for leg in [leg for leg in legs if leg.outcome.done()]:

@@ -1,6 +1,7 @@
 """Two attempts in a race: who wins is used, and of the other one nothing is left."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 
@@ -240,3 +241,23 @@ def test_limit_of_an_attempt_holds_for_each_of_both(drive: Driver) -> None:
         ("a/x", "timeout"),
         ("b/y", "timeout"),
     }
+
+
+@pytest.mark.parametrize("drive", [run_call, run_stream])
+def test_first_attempt_goes_on_alone_where_no_thread_is_left(
+    drive: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, started = threading.Thread.start, list[str]()
+
+    def start(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        if started.count("capability-router-attempt") == 2:
+            race.over = True
+            raise RuntimeError("can't start new thread")
+        original(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    race = Race(["all is over"], [])
+    assert drive(race, ASKED) == "a/x"
+    race.end()
+    assert race.tried == [("b/y", CANCELLED, True), ("a/x", None, False)]
