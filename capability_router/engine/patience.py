@@ -48,7 +48,7 @@ def _first_token_limit_s(lease: Lease, retry: RetryPolicy, attempt_limit_s: floa
 
 
 def is_the_callers(failure: Failure, step: Try, retry: RetryPolicy) -> bool:
-    """Return whether an attempt ended because its caller gave it too little time, or was slow."""
+    """Return whether an attempt ended only because its caller left, or gave it too little time."""
     if failure.kind is FailureKind.CANCELLED:
         return True
     if failure.status is not None:

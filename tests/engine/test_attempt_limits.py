@@ -302,4 +302,4 @@ def assert_nobody_is_to_blame(rig: Rig, error: StreamInterruptedError) -> None:
     assert [attempt.kind for attempt in error.attempts] == [FailureKind.CANCELLED]
     for each in rig.router.models:
         state = rig.router.state(each.id)
-        assert (state.consecutive_failures, state.in_flight) == (0, 0)
+        assert (state.consecutive_failures, state.failures, state.in_flight) == (0, 0, 0)
