@@ -11,7 +11,7 @@ SEED = 7
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_fault_comes_to_what_the_table_says(shared: Bench, cell: Cell) -> None:
-    report = cell.play(shared, SEED)
+def test_fault_comes_to_what_the_table_says(warm: Bench, cell: Cell) -> None:
+    report = cell.play(warm, SEED)
     assert report.complaints == ()
     assert report.outcome == cell.wanted
