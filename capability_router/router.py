@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from capability_router import drivers
 from capability_router.clock import SystemClock, WaitingClock
+from capability_router.completeness import check_complete
 from capability_router.credentials import Credentials, without_key
 from capability_router.engine.blueprint import Blueprint
 from capability_router.engine.call import Call
@@ -52,7 +53,7 @@ _by_path_guard = RLock()
 
 
 class _AnyAnswer:
-    """Reads answers of code that is not known here: whatever is returned is an answer."""
+    """Reads answers of code that is not known here, as far as they have a form that is known."""
 
     def __init__(self) -> None:
         # An exception that the caller is handling already is the context of every later one.
@@ -63,6 +64,7 @@ class _AnyAnswer:
 
     def usage(self, answer: object, step: Try) -> Usage:
         del step
+        check_complete(answer)
         return usage_of(answer)
 
 
@@ -357,11 +359,12 @@ class CapabilityRouter(Router):
 
         Args:
             request: A capability, or a request with requirements.
-            attempt: Calls the model that it is given; may run several times. The tokens that its
-                answer states under ``usage``, as OpenAI's and Anthropic's do, count. What it
-                raises is read by HTTP status: a caller's fault is raised again as it is, anything
-                else moves on to the next model. One that outlasts the pool's
-                ``attempt_timeout_s`` is given up: the connection that it waits on is hung up.
+            attempt: Calls the model that it is given; may run several times. Of an answer in
+                OpenAI's or Anthropic's form the tokens under ``usage`` count, and one that was cut
+                short is none; see ``completeness``. What it raises is read by HTTP status: a
+                caller's fault is raised again as it is, anything else moves on to the next model.
+                One that outlasts the pool's ``attempt_timeout_s`` is given up: the connection that
+                it waits on is hung up.
 
         Returns:
             What ``attempt`` returned.

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from capability_router.engine.outcome import Usage
 
-__all__ = ["usage_of"]
+__all__ = ["field_of", "usage_of"]
 
 # OpenAI's chat completions, then Anthropic's messages and OpenAI's responses.
 _INPUT = ("prompt_tokens", "input_tokens")
@@ -16,16 +16,17 @@ _OUTPUT = ("completion_tokens", "output_tokens")
 
 def usage_of(answer: object) -> Usage:
     """Return what an answer says of its tokens under ``usage``; nothing where it says nothing."""
-    usage = _field(answer, "usage")
+    usage = field_of(answer, "usage")
     return Usage() if usage is None else Usage(_count(usage, _INPUT), _count(usage, _OUTPUT))
 
 
 def _count(usage: object, names: tuple[str, ...]) -> int:
-    stated = (_field(usage, name) for name in names)
+    stated = (field_of(usage, name) for name in names)
     return next((n for n in stated if isinstance(n, int) and n >= 0), 0)
 
 
-def _field(value: Any, name: str) -> Any:
+def field_of(value: Any, name: str) -> Any:
+    """Return a field of an answer, be it an object or a mapping; None where it has none."""
     if isinstance(value, Mapping):
         return cast("Mapping[str, Any]", value).get(name)
     return getattr(value, name, None)

@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
-from langchain_capability_router.endings import is_last
+from langchain_capability_router.endings import always_tells, check_ending, is_last
 from langchain_capability_router.errors import UnsupportedByModelError
 from langchain_capability_router.histories import acceptable, maker_of
 from langchain_capability_router.loops import (
@@ -32,24 +32,6 @@ __all__ = ["OWN_NAME", "ChatBackend", "LangChainBackend", "Prompt", "whole"]
 
 OWN_NAME = "capability_router"
 """What a chat model that is a pool calls its provider."""
-
-# Providers whose chat models, by ``response_metadata["model_provider"]``, always say why it ended.
-_ALWAYS_FINISH = frozenset(
-    {
-        "anthropic",
-        "azure",
-        "bedrock",
-        "bedrock_converse",
-        "deepseek",
-        "google_genai",
-        "groq",
-        "mistralai",
-        "ollama",
-        "openai",
-        "openrouter",
-        "xai",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +126,11 @@ class LangChainBackend:
         options = native_options(self.inner, prompt.options)
         if self.inner.rate_limiter is not None:
             self.inner.rate_limiter.acquire(blocking=True)
-        return self.inner._generate(  # pyright: ignore[reportPrivateUsage]  # see the class
+        answer = self.inner._generate(  # pyright: ignore[reportPrivateUsage]  # see the class
             self._messages(prompt), prompt.stop, **options
         )
+        check_ending(answer)
+        return answer
 
     async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
         """Return a complete answer; its rate limiter may take half of ``timeout_s`` seconds."""
@@ -155,7 +139,7 @@ class LangChainBackend:
         call = type(self.inner) if is_the_clients_loop() else BaseChatModel
         for left in reversed(range(STALE_CONNECTIONS)):
             try:
-                return await call._agenerate(  # pyright: ignore[reportPrivateUsage]  # see the class
+                answer = await call._agenerate(  # pyright: ignore[reportPrivateUsage]  # see the class
                     self.inner, self._messages(prompt), prompt.stop, **options
                 )
             except NotImplementedError:
@@ -166,6 +150,9 @@ class LangChainBackend:
             except Exception as error:
                 if not left or not is_of_a_closed_loop(error):
                     raise
+            else:
+                check_ending(answer)
+                return answer
         raise AssertionError("the last round returns or raises")
 
     def stream(
@@ -275,8 +262,7 @@ class _Ending:
     def take(self, chunk: ChatGenerationChunk) -> None:
         if self.expected and self.told:
             return
-        provider = chunk.message.response_metadata.get("model_provider")
-        self.expected = self.expected or provider in _ALWAYS_FINISH
+        self.expected = self.expected or always_tells(chunk)
         self.told = self.told or is_last(chunk)
 
 

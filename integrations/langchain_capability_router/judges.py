@@ -10,7 +10,12 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.outcome import Failure, Usage
 from capability_router.engine.steps import Try
-from langchain_capability_router.endings import ended_by_itself, ended_with_an_error, is_last
+from langchain_capability_router.endings import (
+    ended_by_itself,
+    ended_with_an_error,
+    explains_nothing,
+    is_last,
+)
 from langchain_capability_router.errors import failure_of
 
 __all__ = ["AnswerJudge", "ChunkWatch"]
@@ -38,11 +43,14 @@ class AnswerJudge:
                 error.
         """
         del step
-        if not answer.generations or ended_with_an_error(answer.generations[0]):
+        if not answer.generations:
             raise IncompleteAnswerError
-        generation = answer.generations[0]
+        generation, beside = answer.generations[0], answer.llm_output
         usage = _usage(generation.message)
-        if ended_by_itself(generation) and not (usage.output_tokens or _brings(generation.message)):
+        is_empty = not (usage.output_tokens or _brings(generation.message))
+        if ended_with_an_error(generation, beside) or (
+            is_empty and explains_nothing(generation, beside)
+        ):
             raise IncompleteAnswerError
         return usage
 

@@ -19,7 +19,7 @@ from langchain_capability_router.litellm_messages import (
 )
 from litellm_capability_router.answers import check_answer, check_finish, closed
 from litellm_capability_router.deployments import completion_params, for_tools
-from litellm_capability_router.gemini import with_end_noted
+from litellm_capability_router.endings import Original, with_end_noted
 from litellm_capability_router.host import aload_litellm, load_litellm
 from litellm_capability_router.timeouts import client_timeout_s
 
@@ -64,12 +64,16 @@ class LiteLLMBackend:
 
     def generate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
         """Return a complete answer; ``timeout_s`` is held by whoever calls this."""
-        return _result(load_litellm().completion(**self._request(prompt, timeout_s)))
+        original = Original()
+        request = self._request(prompt, timeout_s, logger_fn=original)
+        return _result(load_litellm().completion(**request), original)
 
     async def agenerate(self, prompt: Prompt, timeout_s: float) -> ChatResult:
         """Return a complete answer; ``timeout_s`` is held by whoever calls this."""
         litellm = await aload_litellm()
-        return _result(await litellm.acompletion(**self._request(prompt, timeout_s)))
+        original = Original()
+        request = self._request(prompt, timeout_s, logger_fn=original)
+        return _result(await litellm.acompletion(**request), original)
 
     def stream(
         self, prompt: Prompt, timeout_s: float
@@ -78,7 +82,7 @@ class LiteLLMBackend:
         if self._comes_whole:
             yield whole(self.generate(prompt, timeout_s))
             return
-        request = self._request(prompt, timeout_s) | _STREAMED
+        request = self._request(prompt, timeout_s, **_STREAMED)
         with closed(with_end_noted(load_litellm().completion(**request))) as stream:
             for chunk in stream:
                 yield _checked(stream, chunk_of(chunk))
@@ -91,7 +95,7 @@ class LiteLLMBackend:
         if self._comes_whole:
             yield whole(await self.agenerate(prompt, timeout_s))
             return
-        request = self._request(prompt, timeout_s) | _STREAMED
+        request = self._request(prompt, timeout_s, **_STREAMED)
         litellm = await aload_litellm()
         stream: _Stream = with_end_noted(await litellm.acompletion(**request))
         async with aclosing(stream):
@@ -99,7 +103,7 @@ class LiteLLMBackend:
                 yield _checked(stream, chunk_of(chunk))
             check_finish(stream)
 
-    def _request(self, prompt: Prompt, timeout_s: float) -> dict[str, Any]:
+    def _request(self, prompt: Prompt, timeout_s: float, **more: object) -> dict[str, Any]:
         astray = _WHERE_TO & prompt.options.keys()
         if astray:
             # The provider's key would go wherever the caller says.
@@ -113,6 +117,7 @@ class LiteLLMBackend:
             ),
             "timeout": client_timeout_s(timeout_s),
             "num_retries": 0,
+            **more,
             # LiteLLM leaves the retries to whoever routes, and takes that to be who names a group;
             # else the number that it has for the whole process takes the place of that 0.
             "metadata": {**(prompt.options.get("metadata") or {}), "model_group": self._model.id},
@@ -127,8 +132,9 @@ class LiteLLMBackend:
         return request
 
 
-def _result(answer: Any) -> ChatResult:
+def _result(answer: Any, original: Original) -> ChatResult:
     """Read an answer, unless it is none: in the messages of LangChain that would not be seen."""
+    original.check(answer)
     check_answer(answer)
     return result_of(answer)
 

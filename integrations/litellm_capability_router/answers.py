@@ -5,6 +5,7 @@ Knows LiteLLM's response objects; not how a call is made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -13,12 +14,13 @@ from math import inf
 from traceback import walk_tb
 from typing import Any
 
+from capability_router.completeness import OTHER_PARTS, breaks_off, check_complete
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.outcome import Failure, FailureKind, Usage
 from capability_router.engine.steps import Try
 from capability_router.failures import causes, failure_of, response_headers
 from capability_router.usages import usage_of
-from litellm_capability_router.gemini import was_cut
+from litellm_capability_router.endings import was_cut
 
 __all__ = [
     "LiteLLMJudge",
@@ -50,18 +52,11 @@ _UNSENT = frozenset({"UnsupportedParamsError", "NoDeploymentError"})
 
 _STUMBLES = (AttributeError, LookupError, TypeError)
 
+# LiteLLM's functions that read an answer.
+_READS = re.compile("(transform|convert).*response")
+
 # What LiteLLM makes of both a lost connection and an error within a stream.
 _LOST = frozenset({FailureKind.SERVER_ERROR, FailureKind.CONNECTION})
-
-_OTHER_PARTS = (
-    "tool_calls",
-    "function_call",
-    "reasoning_content",
-    "audio",
-    "images",
-    "refusal",
-)
-"""What a message or a delta may bring beside text."""
 
 _LAST_EVENTS = frozenset({"response.completed", "response.incomplete"})
 
@@ -106,8 +101,8 @@ def _kind_without_response(error: BaseException, failure: Failure) -> FailureKin
         return FailureKind.SERVER_ERROR
     if any(words in str(error) for words in _UNREAD):
         return FailureKind.PROTOCOL
-    if _broke_over_the_request(error):
-        return FailureKind.UNSUPPORTED
+    if _stumbled(error):
+        return FailureKind.PROTOCOL if _was_reading(error) else FailureKind.UNSUPPORTED
     if failure.kind in _LOST and failure.status in (None, 500):
         return FailureKind.SERVER_ERROR if _was_told(error) else FailureKind.CONNECTION
     return None
@@ -119,10 +114,17 @@ def _could_not_be_raised(error: BaseException) -> bool:
     return bool(frames) and frames[-1].f_globals.get("__name__") == "litellm.exceptions"
 
 
-def _broke_over_the_request(error: BaseException) -> bool:
-    """Whether LiteLLM stumbled while it wrote the request down; for another vendor it may not."""
+def _stumbled(error: BaseException) -> bool:
+    """Whether LiteLLM tripped over what it was to write down, or to read, of one vendor."""
     *_, bottom = causes(error)
     return isinstance(bottom, _STUMBLES) and not isinstance(bottom, OSError)
+
+
+def _was_reading(error: BaseException) -> bool:
+    """Whether it stumbled over the answer."""
+    *_, bottom = causes(error)
+    frames = (frame for frame, _ in walk_tb(bottom.__traceback__))
+    return any(_READS.search(frame.f_code.co_name) for frame in frames)
 
 
 def _was_told(error: BaseException) -> bool:
@@ -189,7 +191,7 @@ class LiteLLMWatch:
             text = _text(choice)
             self.text += text
             self.committed = self.committed or bool(text) or _has_more_than_text(choice)
-            if choice.finish_reason is not None:
+            if not breaks_off(choice.finish_reason):
                 self.finished = True
                 self._is_empty = choice.finish_reason == "stop"
 
@@ -206,24 +208,22 @@ class LiteLLMWatch:
         self.committed = self.committed or kind.endswith(".delta")
         if kind.endswith("output_text.delta"):
             self.text += str(event.delta)
+        answered = getattr(event, "response", None)
         if kind in _LAST_EVENTS:
             self.finished = True
-        answered = getattr(event, "response", None)
+            self._is_empty = not getattr(answered, "output", None) and kind == "response.completed"
         if getattr(answered, "usage", None):
             self.usage = usage_of(answered)
 
 
 def check_answer(answer: object) -> None:
-    """Refuse a chat completion that is none.
+    """Refuse an answer that is none, as in ``check_complete``, or that LiteLLM calls finished.
 
     Raises:
-        IncompleteAnswerError: If it has no finish reason, or an error in its place, or is a
-            finish reason and nothing else.
+        IncompleteAnswerError: If it says of itself that it is incomplete.
     """
-    choices = getattr(answer, "choices", None)
-    if choices and (_has_error(choices[0]) or _is_unfinished(choices[0])):
-        raise IncompleteAnswerError
-    if choices and not any(map(_brings, choices)) and not usage_of(answer).output_tokens:
+    check_complete(answer)
+    if any(map(_has_failed, getattr(answer, "choices", None) or ())):
         raise IncompleteAnswerError
 
 
@@ -301,16 +301,13 @@ def _is_stream(value: object) -> bool:
 def finishes(chunk: Any) -> bool:
     """Return whether a chunk claims to end the answer."""
     choices = getattr(chunk, "choices", None) or ()
-    return any(choice.finish_reason is not None for choice in choices)
+    return any(not breaks_off(choice.finish_reason) for choice in choices)
 
 
-def _is_unfinished(choice: Any) -> bool:
-    return getattr(choice, "finish_reason", "none") is None
-
-
-def _has_error(choice: Any) -> bool:
-    """Whether OpenRouter's vendor failed within a 200; LiteLLM calls such an answer finished."""
-    return "error" in (getattr(choice, "provider_specific_fields", None) or ())
+def _has_failed(choice: Any) -> bool:
+    """Whether a vendor has failed within a 200; LiteLLM notes it beside a finish of its own."""
+    noted: Mapping[str, Any] = getattr(choice, "provider_specific_fields", None) or {}
+    return "error" in noted or breaks_off(noted.get("native_finish_reason", "stop"))
 
 
 def tells_usage_only(chunk: Any) -> bool:
@@ -321,14 +318,6 @@ def tells_usage_only(chunk: Any) -> bool:
     return not any(_text(choice) or _has_more_than_text(choice) for choice in choices)
 
 
-def _brings(choice: Any) -> bool:
-    """Whether a whole choice holds anything, or has ended in a way that explains why not."""
-    message = getattr(choice, "message", None)
-    if message is None or choice.finish_reason != "stop":
-        return True
-    return bool(message.content) or any(getattr(message, part, None) for part in _OTHER_PARTS)
-
-
 def _text(choice: Any) -> str:
     """Return the text of a choice, of a chat completion or of a text completion."""
     delta = getattr(choice, "delta", choice)
@@ -337,7 +326,7 @@ def _text(choice: Any) -> str:
 
 def _has_more_than_text(choice: Any) -> bool:
     delta = getattr(choice, "delta", choice)
-    return any(getattr(delta, part, None) for part in _OTHER_PARTS)
+    return any(getattr(delta, part, None) for part in OTHER_PARTS)
 
 
 def _cost_usd(answer: object) -> float | None:

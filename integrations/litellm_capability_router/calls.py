@@ -7,7 +7,7 @@ else happens, every attempt is reported once, and nothing of LiteLLM's routing i
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ from litellm.types.router import RetryPolicy
 from capability_router import CapabilityRouter, CompletionRequest, Model, Try, drivers
 from capability_router.drivers import Watch
 from capability_router.engine.call import Call
-from capability_router.engine.errors import nearest
+from capability_router.engine.errors import IncompleteAnswerError, nearest
 from capability_router.engine.lease import Lease
 from litellm_capability_router.answers import (
     aclosed,
@@ -27,12 +27,13 @@ from litellm_capability_router.answers import (
     finishes,
     source_of,
 )
+from litellm_capability_router.contents import holds_enough
 from litellm_capability_router.continuing import continued
 from litellm_capability_router.costs import PriceList, PricingJudge, priced
 from litellm_capability_router.deployments import NO_RETRIES, for_tools, may_ask_for_usage
+from litellm_capability_router.endings import Original, with_end_noted
 from litellm_capability_router.endpoints import Endpoint
 from litellm_capability_router.errors import as_litellm_errors
-from litellm_capability_router.gemini import with_end_noted
 from litellm_capability_router.listing import Deployed
 from litellm_capability_router.requests import Arguments, request_of, to_pass_on
 from litellm_capability_router.streams import AsyncCapabilityStream, CapabilityStream
@@ -89,7 +90,8 @@ class CapabilityCalls:
                 return self._stream(endpoint, plan, prepare, _wants_usage(arguments))
 
             def attempt(step: Try) -> Any:
-                return endpoint.call(**prepare(step))
+                original, request = _watched(endpoint, prepare(step))
+                return _whole(endpoint.call(**request), endpoint, arguments, original)
 
             answer = drivers.call(plan, attempt, self._judge, self._router.clock)
             return _signed(answer, plan)
@@ -101,9 +103,9 @@ class CapabilityCalls:
             if arguments.get("stream"):
                 return await self._astream(endpoint, plan, prepare, _wants_usage(arguments))
 
-            def attempt(step: Try) -> Awaitable[Any]:
-                called: Awaitable[Any] = endpoint.call(**prepare(step))
-                return called
+            async def attempt(step: Try) -> Any:
+                original, request = _watched(endpoint, prepare(step))
+                return _whole(await endpoint.call(**request), endpoint, arguments, original)
 
             answer = await drivers.acall(plan, attempt, self._judge, self._router.clock)
             return _signed(answer, plan)
@@ -202,7 +204,7 @@ class CapabilityCalls:
             # LiteLLM writes into what it is given: each attempt gets a copy.
             endpoint.metadata: {**(asked.get(endpoint.metadata) or {}), **facts},
         }
-        if endpoint.has_usage_option and asked.get("stream") and may_ask_for_usage(params):
+        if endpoint.is_completion and asked.get("stream") and may_ask_for_usage(params):
             # The pools count tokens; a caller who did not ask for them is not told.
             prepared["stream_options"] = {
                 "include_usage": True,
@@ -236,6 +238,20 @@ def _wants_usage(arguments: Arguments) -> bool:
 
 
 _Prepare = Callable[[Try], Arguments]
+
+
+def _watched(endpoint: Endpoint, prepared: Arguments) -> tuple[Original, Arguments]:
+    """Let LiteLLM tell what the provider sends, where it makes up ends; other forms stay."""
+    original = Original(prepared.get("logger_fn"))
+    return original, {**prepared, "logger_fn": original} if endpoint.is_completion else prepared
+
+
+def _whole(answer: Any, endpoint: Endpoint, asked: Arguments, original: Original) -> Any:
+    """Return an answer that holds all that was asked for, with an end that was sent."""
+    original.check(answer)
+    if not holds_enough(endpoint.kind, answer, asked):
+        raise IncompleteAnswerError
+    return answer
 
 
 def _facts(deployed: Deployed, capability: str) -> dict[str, Any]:

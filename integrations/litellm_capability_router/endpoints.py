@@ -47,9 +47,18 @@ class Endpoint:
     homes: tuple[str, ...] = ()
 
     @property
-    def has_usage_option(self) -> bool:
-        """Whether a stream of it tells the usage only if ``stream_options`` asks for it."""
+    def is_completion(self) -> bool:
+        """Whether it answers with choices.
+
+        A stream of them tells the usage only if ``stream_options`` asks for it, and to a whole one
+        LiteLLM gives a finish reason where the provider has sent none.
+        """
         return self.name.endswith("completion")
+
+    @property
+    def kind(self) -> str:
+        """Its name, the same for sync and async."""
+        return self.function or self.name.removeprefix("a")
 
     @cached_property
     def call(self) -> Callable[..., Any]:

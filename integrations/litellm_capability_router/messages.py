@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+from capability_router.completeness import breaks_off
 from capability_router.engine.outcome import Failure, Usage
 from capability_router.failures import failure_of
 from capability_router.usages import usage_of
@@ -53,9 +54,15 @@ class AnthropicWatch:
         self.text = ""
         self.usage = Usage()
         self.committed = False
-        self.complete = False
         self.finished = False
+        self._is_empty = False
         self._rest = b""
+
+    @property
+    def complete(self) -> bool:
+        """True once there is a reason for the end, and one for why nothing came if nothing did."""
+        something = self.committed or self.usage.output_tokens
+        return self.finished and bool(something or not self._is_empty)
 
     def take(self, chunk: Any) -> None:
         """Note a chunk, which may end within an event.
@@ -85,7 +92,9 @@ class AnthropicWatch:
             case "content_block_start" | "content_block_delta":
                 self._take_content(event)
             case "message_delta":
-                self.complete = self.finished = bool(_part(event, "delta").get("stop_reason"))
+                reason = _part(event, "delta").get("stop_reason")
+                self.finished = self.finished or not breaks_off(reason)
+                self._is_empty = reason == "end_turn"
                 self._count(event)
             case _:
                 pass

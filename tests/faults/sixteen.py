@@ -19,8 +19,8 @@ from capability_router.lab import (
     silent_stream,
 )
 from tests.faults.case import (
-    ENDED_BY_BOTH,
     ALPHA,
+    ENDED_BY_BOTH,
     Case,
     alpha_after,
     always,

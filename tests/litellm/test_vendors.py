@@ -8,7 +8,7 @@ import pytest
 from capability_router import CapabilityRouter, Model, Provider, Secret
 from litellm_capability_router import CapabilityStreamError, attach
 from litellm_capability_router.answers import check_finish, failure_of_litellm
-from litellm_capability_router.gemini import with_end_noted
+from litellm_capability_router.endings import with_end_noted
 from tests.connections import connections, run
 from tests.litellm.surfaces import Surface, astream, stream
 from tests.litellm.vendor_calls import arguments
