@@ -13,12 +13,10 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-import httpx
-
 T = TypeVar("T")
 
 _runner: ContextVar[asyncio.Runner] = ContextVar("runner")
-_clients: ContextVar[list[httpx.Client | httpx.AsyncClient]] = ContextVar("clients")
+_clients: ContextVar[list[Any]] = ContextVar("clients")
 
 
 @contextmanager
@@ -34,14 +32,14 @@ def connections() -> Iterator[None]:
             _runner.reset(loop)
 
 
-async def _close(clients: list[httpx.Client | httpx.AsyncClient]) -> None:
+async def _close(clients: list[Any]) -> None:
     for client in clients:
-        if isinstance(client, httpx.Client):
-            client.close()
-        else:
+        if hasattr(client, "aclose"):
             # Connections of an event loop that is over cannot be closed any more.
             with suppress(RuntimeError):
                 await client.aclose()
+        else:
+            client.close()
 
 
 def _litellm_clients() -> list[Any]:
@@ -70,8 +68,8 @@ def forget_lost_clients() -> None:
         gc.collect()
 
 
-def close_later(*clients: httpx.Client | httpx.AsyncClient) -> None:
-    """Close these clients when the test ends."""
+def close_later(*clients: Any) -> None:
+    """Close these clients, of httpx or of httpx2, when the test ends."""
     _clients.get().extend(clients)
 
 

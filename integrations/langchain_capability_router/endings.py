@@ -20,6 +20,7 @@ __all__ = [
     "ended_with_an_error",
     "explains_nothing",
     "is_last",
+    "tells_why",
 ]
 
 _KEYS = ("finish_reason", "stop_reason", "done_reason", "stopReason", "status")
@@ -47,10 +48,15 @@ Told = Mapping[str, Any] | None
 _BY_ITSELF = frozenset({"complete", "completed", "end_turn", "eos", "stop"})
 
 
+def tells_why(generation: ChatGeneration) -> bool:
+    """Return whether an answer, or a chunk, says why it ended."""
+    return _reason(generation) is not None
+
+
 def is_last(chunk: ChatGenerationChunk) -> bool:
     """Return whether a chunk says that the answer ends with it, but for the usage."""
     position = getattr(chunk.message, "chunk_position", None)
-    return position == "last" or _reason(chunk) is not None
+    return position == "last" or tells_why(chunk)
 
 
 def ended_by_itself(generation: ChatGeneration, beside: Told = None) -> bool:
