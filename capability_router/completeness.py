@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from capability_router.engine.errors import IncompleteAnswerError
-from capability_router.usages import field_of, usage_of
+from capability_router.usages import entries_of, field_of, usage_of
 
 __all__ = ["OTHER_PARTS", "breaks_off", "check_complete"]
 
@@ -89,13 +89,13 @@ def check_complete(answer: object) -> None:
 def _is_completion(answer: object) -> bool:
     if field_of(answer, "object") in ("chat.completion", "text_completion"):
         return True
-    choices = _list(answer, "choices")
+    choices = entries_of(answer, "choices")
     # A quiz may have choices as well.
     return bool(choices) and all(_has(each, "message", "finish_reason") for each in choices)
 
 
 def _is_whole_completion(answer: object) -> bool:
-    choices = _list(answer, "choices")
+    choices = entries_of(answer, "choices")
     if not choices or any(breaks_off(field_of(each, "finish_reason")) for each in choices):
         return False
     return _has_output(answer) or any(map(_brings, choices))
@@ -119,7 +119,7 @@ def _is_whole_message(answer: object) -> bool:
     reason = field_of(answer, "stop_reason")
     if breaks_off(reason):
         return False
-    return bool(_list(answer, "content")) or _has_output(answer) or reason != "end_turn"
+    return bool(entries_of(answer, "content")) or _has_output(answer) or reason != "end_turn"
 
 
 def _is_response(answer: object) -> bool:
@@ -132,31 +132,31 @@ def _is_whole_response(answer: object) -> bool:
         return field_of(answer, "background") is True
     if breaks_off(status):
         return False
-    return bool(_list(answer, "output")) or _has_output(answer) or status != "completed"
+    return bool(entries_of(answer, "output")) or _has_output(answer) or status != "completed"
 
 
 def _is_embedding(answer: object) -> bool:
     # Lists of models, files and so on have no usage.
     if field_of(answer, "object") != "list" or not _has(answer, "usage"):
         return False
-    entries = _list(answer, "data")
+    entries = entries_of(answer, "data")
     return not entries or _has(entries[0], "embedding")
 
 
 def _is_whole_embedding(answer: object) -> bool:
-    entries = _list(answer, "data")
+    entries = entries_of(answer, "data")
     return bool(entries) and all(_is_there(field_of(entry, "embedding")) for entry in entries)
 
 
 def _is_picture(answer: object) -> bool:
     if not (_has(answer, "created") and _has(answer, "data")) or _has(answer, "object"):
         return False
-    entries = _list(answer, "data")
+    entries = entries_of(answer, "data")
     return not entries or _has(entries[0], "b64_json", "url", "revised_prompt")
 
 
 def _is_whole_picture(answer: object) -> bool:
-    entries = _list(answer, "data")
+    entries = entries_of(answer, "data")
     return bool(entries) and all(
         field_of(entry, "b64_json") or field_of(entry, "url") for entry in entries
     )
@@ -185,8 +185,3 @@ def _has(value: Any, *names: str) -> bool:
     if isinstance(value, Mapping):
         return any(name in value for name in names)
     return any(hasattr(value, name) for name in names)
-
-
-def _list(value: object, name: str) -> list[Any]:
-    found = field_of(value, name)
-    return list(found) if isinstance(found, list) else []

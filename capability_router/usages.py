@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from capability_router.engine.outcome import Usage
 
-__all__ = ["field_of", "usage_of"]
+__all__ = ["entries_of", "field_of", "usage_of"]
 
 # OpenAI's chat completions, then Anthropic's messages and OpenAI's responses.
 _INPUT = ("prompt_tokens", "input_tokens")
@@ -30,3 +30,10 @@ def field_of(value: Any, name: str) -> Any:
     if isinstance(value, Mapping):
         return cast("Mapping[str, Any]", value).get(name)
     return getattr(value, name, None)
+
+
+def entries_of(value: Any, name: str) -> list[Any]:
+    """Return a list that an answer or a request has as a field; an empty one where it has none."""
+    found = field_of(value, name)
+    is_list = isinstance(found, list)
+    return found if is_list else []

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,7 +65,7 @@ class Scripted(ThreadingHTTPServer):
     """
 
     answer: Answer | None = None
-    events: Events = []  # noqa: RUF012 - each server is given its own
+    events: Sequence[Mapping[str, Any] | bytes] = ()
     chunked = False
 
     @property
@@ -98,12 +98,15 @@ class Handler(BaseHTTPRequestHandler):
             self.protocol_version = "HTTP/1.1"
             self.close_connection = True
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
+        is_binary = any(isinstance(event, bytes) for event in server.events)
+        kind = "application/vnd.amazon.eventstream" if is_binary else "text/event-stream"
+        self.send_header("content-type", kind)
         if server.chunked:
             self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for event in server.events:
-            line = f"data: {json.dumps(event)}\n\n".encode()
+            # Bedrock's are no text.
+            line = event if isinstance(event, bytes) else f"data: {json.dumps(event)}\n\n".encode()
             self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line) if server.chunked else line)
 
     def log_message(self, *_: object) -> None:

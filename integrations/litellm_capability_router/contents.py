@@ -6,10 +6,10 @@ Knows requests and LiteLLM's answers to them; not whether an answer says of itse
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from capability_router.completeness import breaks_off
-from capability_router.usages import field_of
+from capability_router.usages import entries_of, field_of
 
 __all__ = ["holds_enough"]
 
@@ -35,11 +35,11 @@ def _has_message(answer: Any, asked: Mapping[str, Any]) -> bool:
 
 
 def _has_vectors(answer: Any, asked: Mapping[str, Any]) -> bool:
-    return len(_entries(answer, "data")) >= _texts(asked.get("input"))
+    return len(entries_of(answer, "data")) >= _inputs(asked)
 
 
 def _has_pictures(answer: Any, asked: Mapping[str, Any]) -> bool:
-    entries = _entries(answer, "data")
+    entries = entries_of(answer, "data")
     return bool(entries) and all(
         field_of(entry, "b64_json") or field_of(entry, "url") for entry in entries
     )
@@ -55,19 +55,19 @@ def _has_words(answer: Any, asked: Mapping[str, Any]) -> bool:
 
 
 def _has_ranks(answer: Any, asked: Mapping[str, Any]) -> bool:
-    count = len(_entries(asked, "documents"))
+    count = len(entries_of(asked, "documents"))
     top = asked.get("top_n")
     # Without a number some vendors have one of their own.
     wanted = min(count, top if isinstance(top, int) else 1)
-    return len(_entries(answer, "results")) >= wanted
+    return len(entries_of(answer, "results")) >= wanted
 
 
 def _has_judgements(answer: Any, asked: Mapping[str, Any]) -> bool:
-    return len(_entries(answer, "results")) >= _texts(asked.get("input"))
+    return len(entries_of(answer, "results")) >= _inputs(asked)
 
 
 def _has_pages(answer: Any, asked: Mapping[str, Any]) -> bool:
-    return bool(_entries(answer, "pages"))
+    return bool(entries_of(answer, "pages"))
 
 
 _CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], bool]] = {
@@ -83,19 +83,12 @@ _CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], bool]] = {
 }
 
 
-def _entries(answer: Any, name: str) -> list[Any]:
-    found = field_of(answer, name)
-    return list(found) if isinstance(found, list) else []
-
-
-def _texts(given: Any) -> int:
+def _inputs(asked: Mapping[str, Any]) -> int:
     """Count the inputs, at least 1: parts of one input, or of texts and pictures, are one."""
-    if not isinstance(given, list) or not given:
-        return 1
-    given = cast("list[Any]", given)
+    given = entries_of(asked, "input")
     are_texts = all(isinstance(each, str) and not each.startswith(_MEDIA) for each in given)
     are_tokens = all(isinstance(each, list) for each in given)
-    return len(given) if are_texts or are_tokens else 1
+    return len(given) if given and (are_texts or are_tokens) else 1
 
 
 _MEDIA = ("data:", "gs://", "s3://", "http://", "https://")
