@@ -71,8 +71,7 @@ class _AnyAnswer:
 class CapabilityRouter(Router):
     """Routes requests for a capability to one of the models that have it.
 
-    Every method may be called from any thread and any event loop. A step takes microseconds
-    under one lock; nothing waits for a provider under it.
+    Every method may be called from any thread and any event loop; nothing waits under its lock.
 
     Args:
         tree: The capability tree; None for the default one.
@@ -390,8 +389,7 @@ class CapabilityRouter(Router):
     ) -> T:
         """Call one model after another until one answers; as ``call``, awaiting each attempt.
 
-        An attempt that outlasts the pool's ``attempt_timeout_s`` is cancelled, and the call goes
-        on with the next model.
+        An attempt that outlasts the pool's ``attempt_timeout_s`` is cancelled.
         """
         judge: drivers.Judge[T] = _AnyAnswer()
 

@@ -35,5 +35,4 @@ def field_of(value: Any, name: str) -> Any:
 def entries_of(value: Any, name: str) -> list[Any]:
     """Return a list that an answer or a request has as a field; an empty one where it has none."""
     found = field_of(value, name)
-    is_list = isinstance(found, list)
-    return found if is_list else []
+    return cast("list[Any]", found) if isinstance(found, list) else []
