@@ -26,6 +26,14 @@ from tests.soak.routing import CHAT
 
 __all__ = ["ASYNC", "CONTROL_ASYNC", "CONTROL_SYNC", "SYNC", "Hosts", "Surface"]
 
+# Nothing here speaks TLS, and reading the certificates takes long. Few connections are kept, so
+# that their number, and the memory they take, is the same whenever nothing is to be done.
+_CLIENT: dict[str, Any] = {
+    "verify": False,
+    "timeout": 60,
+    "limits": httpx.Limits(max_keepalive_connections=4),
+}
+
 
 class Hosts:
     """The hosts of one router, with clients that can be closed.
@@ -38,11 +46,10 @@ class Hosts:
     def __init__(self, router: CapabilityRouter, urls: Mapping[str, str]) -> None:
         self.router = router
         self.urls = urls
-        # Nothing here speaks TLS, and reading the certificates takes long.
-        self.client = httpx.Client(verify=False, timeout=60)
+        self.client = httpx.Client(**_CLIENT)
         self._async_clients: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
         # A pool of chat models uses it in one loop only, whatever loops it is asked in.
-        self._for_chat_models = httpx.AsyncClient(verify=False, timeout=60)
+        self._for_chat_models = httpx.AsyncClient(**_CLIENT)
         # Half of the models have a chat model of their own, the others go through LiteLLM.
         own: dict[str, BaseChatModel] = {
             f"{name}/m": self._chat_model(url) for name, url in urls.items()
@@ -56,7 +63,7 @@ class Hosts:
         """Return the client of the event loop that runs."""
         loop = asyncio.get_running_loop()
         if loop not in self._async_clients:
-            self._async_clients[loop] = httpx.AsyncClient(verify=False, timeout=60)
+            self._async_clients[loop] = httpx.AsyncClient(**_CLIENT)
         return self._async_clients[loop]
 
     async def aclose(self) -> None:

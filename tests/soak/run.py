@@ -104,6 +104,7 @@ class Soak:
         gc.collect()
         # So that what stays is counted no more, which would take a second each time.
         gc.freeze()
+        self.memory = Memory()
         self._lab.storm()
         left = self._ask("then", self.plan.seconds)
         self._lab.calm()
@@ -121,7 +122,6 @@ class Soak:
         while (left_s := end - time.monotonic()) > 0:
             self._watch(crowd, min(_REST_EVERY_S, left_s), lambda: False)
             self._rest(crowd)
-            self._say(self._line())
         crowd.go_home()
         self._watch(crowd, _LONGEST_S, lambda: crowd.is_gone)
         hosts.close()
@@ -142,12 +142,15 @@ class Soak:
     def _rest(self, crowd: Crowd) -> None:
         """Let all have their answers, and look at what is there when nothing is to be done."""
         crowd.rest()
+        # Who was about to ask has asked by then.
+        time.sleep(_LOOK_S)
         self._watch(crowd, _LONGEST_S, lambda: not crowd.open)
         # What nobody holds any more is closed when it is collected.
         gc.collect()
         self._watch(crowd, _SETTLES_S, lambda: not self._in_flight())
         self._open_leases += [f"{each} at rest" for each in self._in_flight()]
         self.memory.look(self.verdicts.total, self._kept())
+        self._say(self._line())
         crowd.go_on()
 
     def _in_flight(self) -> list[str]:

@@ -77,12 +77,12 @@ class Verdicts:
         faults: What must not have happened, in words; the first of them.
         late: The longest times, in seconds beyond the deadline, that anybody had to wait, and
             where, longest first.
+        restarts: How often an answer began anew.
         latest_beat_s: The longest time that an event loop kept everybody waiting.
     """
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     faults: list[str] = field(default_factory=list[str])
-    fault_count: int = 0
     restarts: int = 0
     latest_beat_s: float = 0.0
     late: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
@@ -93,7 +93,8 @@ class Verdicts:
         with self._guard:
             self.outcomes[surface, outcome] += 1
             self.restarts += heard.restarts
-            self._blame(surface, faults)
+            room = _MOST_TOLD - len(self.faults)
+            self.faults += [f"{surface}: {fault}" for fault in faults[:room]]
 
     def note_time(self, where: str, beyond_s: float) -> None:
         """Note how much later than its deadline a question has ended; negative before it."""
@@ -105,18 +106,8 @@ class Verdicts:
         with self._guard:
             self.latest_beat_s = max(self.latest_beat_s, late_s)
 
-    def blame(self, surface: str, *faults: str) -> None:
-        """Note what must not have happened."""
-        with self._guard:
-            self._blame(surface, faults)
-
     @property
     def total(self) -> int:
         """How many there are."""
         with self._guard:
             return self.outcomes.total()
-
-    def _blame(self, surface: str, faults: Sequence[str]) -> None:
-        self.fault_count += len(faults)
-        room = _MOST_TOLD - len(self.faults)
-        self.faults += [f"{surface}: {fault}" for fault in faults[:room]]
