@@ -34,5 +34,8 @@ def field_of(value: Any, name: str) -> Any:
 
 def entries_of(value: Any, name: str) -> list[Any]:
     """Return a list that an answer or a request has as a field; an empty one where it has none."""
-    found = field_of(value, name)
-    return cast("list[Any]", found) if isinstance(found, list) else []
+    found: Any = field_of(value, name)
+    if not isinstance(found, list):
+        return []
+    entries: list[Any] = found
+    return entries
