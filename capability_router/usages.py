@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from capability_router.engine.outcome import Usage
@@ -35,7 +35,4 @@ def field_of(value: Any, name: str) -> Any:
 def entries_of(value: Any, name: str) -> list[Any]:
     """Return a list that an answer or a request has as a field; an empty one where it has none."""
     found: Any = field_of(value, name)
-    if not isinstance(found, list):
-        return []
-    entries: list[Any] = found
-    return entries
+    return list(cast("Iterable[Any]", found)) if isinstance(found, list) else []
