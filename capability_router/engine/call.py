@@ -184,7 +184,7 @@ class Call:
         self._last = failure
         self._tried[leg.model.id] = None
         if self._interrupted is not None:
-            self._interrupted.hear(failure)
+            self._interrupted.hear(self._attempts[-1])
         if failure.kind is FailureKind.CONTEXT_OVERFLOW and not leg.prefill:
             self._ask_for_more_than(leg.model.context_window)
         if is_the_callers(failure, leg, self._retry):
@@ -233,7 +233,7 @@ class Call:
         step = timed(lease, self._retry, self._request, left_s)
         if self._interrupted is not None:
             step.prefill = self._interrupted.prefill
-            step.may_end = self._interrupted.ended
+            step.may_end = self._interrupted.may_end_with(lease.model.provider)
             step.restarts = not step.prefill
         self._legs.append(step)
         return step

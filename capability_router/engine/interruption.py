@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from capability_router.engine.errors import NothingToAddError
 from capability_router.engine.feature import Feature
-from capability_router.engine.outcome import Attempt, Failure
+from capability_router.engine.outcome import Attempt
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import Interruption
 
@@ -30,7 +30,7 @@ class Interrupted:
         text: What the caller has of the answer that is given at present.
         model: Id of the model that broke off last.
         cause: What its stream broke with.
-        ended: True once a model had nothing to add to the text.
+        ended_by: Id of the provider whose model had nothing to add to the text; None for none.
         asked_again: True once that model was asked to go on itself.
     """
 
@@ -40,7 +40,7 @@ class Interrupted:
         self.text = ""
         self.model = ""
         self.cause: BaseException | None = None
-        self.ended = False
+        self.ended_by: str | None = None
         self.asked_again = False
 
     @property
@@ -63,13 +63,21 @@ class Interrupted:
                 that one model began and another one ended would be nobody's.
         """
         self.text = self.prefill + text
-        self.model, self.cause, self.ended = attempt.model, attempt.error, False
+        self.model, self.cause, self.ended_by = attempt.model, attempt.error, None
         if not only_text or self._objects or not self.text.strip():
             self._ways = [way for way in self._ways if way is not Interruption.CONTINUE]
 
-    def hear(self, failure: Failure) -> None:
+    def hear(self, attempt: Attempt) -> None:
         """Take note of how an attempt to go on has failed."""
-        self.ended = self.ended or isinstance(failure.error, NothingToAddError)
+        if self.ended_by is None and isinstance(attempt.error, NothingToAddError):
+            self.ended_by = attempt.provider
+
+    def may_end_with(self, provider: str) -> bool:
+        """Whether a model of a provider may end the answer without a word.
+
+        Two models of one provider are no two witnesses: it may be sick as a whole.
+        """
+        return self.ended_by not in (None, provider)
 
     def give_up_way(self) -> None:
         """Turn to the next way: nobody can go the present one."""

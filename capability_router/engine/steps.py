@@ -26,8 +26,8 @@ class Try:
         granted_s: Seconds that the caller has granted, as opposed to the pool; ``inf`` for any.
         prefill: What the caller has of the answer already: this one goes on from there, and does
             not say it again. Empty where it begins.
-        may_end: True if another model was given the same text, and had nothing to add: if this one
-            has not either, it was the whole answer.
+        may_end: True if a model of another provider was given the same text, and had nothing to
+            add: if this one has not either, it was the whole answer.
         restarts: True if it begins although the caller has a part of another one.
         hedge: True if it runs beside an attempt that takes long.
         seen_s: Seconds to its first token, once that has come.

@@ -15,13 +15,14 @@ from capability_router import (
     Hedge,
     Interruption,
     Model,
+    PoolPreferences,
     Priority,
     Provider,
     RetryPolicy,
     RotationPolicy,
     Secret,
 )
-from capability_router.lab import Lab, cut_stream, hang, latency
+from capability_router.lab import Lab, cut_stream, empty_answer, hang, latency
 from langchain_capability_router import ChatCapabilityRouter
 from tests.connections import connections, run
 from tests.langchain.pools import collected
@@ -202,3 +203,30 @@ def test_request_with_side_effects_is_never_asked_twice(lab: Lab) -> None:
     host.completion(model="chat-completion", messages=QUESTION, **options)
     chat(router).invoke("count to three", side_effects=True)
     assert (lab["alpha"].request_count, lab["beta"].request_count) == (2, 0)
+
+
+@ONCE
+@pytest.mark.parametrize("ask", [*STREAMS.values(), *CHATS.values()], ids=[*STREAMS, *CHATS])
+def test_two_models_of_one_provider_cannot_end_an_answer_without_a_word(
+    lab: Lab, ask: Chunks
+) -> None:
+    lab["beta"].fault = empty_answer()
+    router = router_of(lab, on_interruption(Interruption.CONTINUE))
+    router.unregister("alpha/m")
+    features = frozenset({"streaming", "assistant_prefill"})
+    router.register(Model("beta/n", ("chat-completion",), features=features))
+    router.register(Model("alpha/m", ("chat-completion",)))
+    router.add_pool(
+        "chat",
+        "chat-completion",
+        on_interruption(Interruption.CONTINUE),
+        PoolPreferences(model_priority=("alpha/m",)),
+    )
+    with pytest.raises(Exception, match="the stream broke after 19 characters"):
+        ask(router)
+    kinds = [(attempt.model, attempt.kind) for attempt in router.decisions[-1].attempts]
+    assert kinds == [
+        ("alpha/m", FailureKind.PROTOCOL),
+        ("beta/m", FailureKind.UNSUPPORTED),
+        ("beta/n", FailureKind.UNSUPPORTED),
+    ]
