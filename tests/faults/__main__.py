@@ -1,6 +1,7 @@
 """Plays every cell many times, each time with another seed, and writes a scorecard.
 
-``make faults`` takes ``REPEAT=30`` and ``ONLY="8a patient"``: words that a cell's name has to have.
+``make faults`` takes ``REPEAT=30`` and ``ONLY="8a patient"``: words that a cell's name has to have;
+``ONLY="--stretch 4"`` gives a busy machine four times as long where a fault has to be waited for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 # Read when litellm is first imported, which is why it stands above everything that does so:
@@ -26,12 +28,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make faults")
     parser.add_argument("only", nargs="*", help="words that the name of a cell has to have")
     parser.add_argument("--repeat", type=int, default=30, help="plays of each cell")
+    parser.add_argument("--stretch", type=float, default=1.0, help="of short times, if busy")
     parser.add_argument("--out", type=Path, default=Path("build/faults"), help="folder to write to")
     given = parser.parse_args(arguments)
     cells = [cell for cell in CELLS if all(word in _words(cell) for word in given.only)]
     if not cells or given.repeat < 1:
         parser.error(f"nothing to play: {len(cells)} cells, {given.repeat} times")
-    scores = _played(cells, given.repeat)
+    scores = _played(cells, given.repeat, given.stretch)
     _write(scores, given.out)
     return any(score.passed < score.total for score in scores)
 
@@ -40,13 +43,14 @@ def _words(cell: Cell) -> list[str]:
     return str(cell).replace(",", " ").replace("|", " ").split()
 
 
-def _played(cells: list[Cell], repeat: int) -> list[Score]:
+def _played(cells: list[Cell], repeat: int, stretch: float) -> list[Score]:
     scores: list[Score] = []
     with bench() as made:
         _say(f"{len(cells)} cells, each {repeat} times; making the clients first")
         warm_up(made)
+        stretched = replace(made, stretch=stretch)
         for number, cell in enumerate(cells, start=1):
-            score = Score(cell, [cell.play(made, seed) for seed in range(repeat)])
+            score = Score(cell, [cell.play(stretched, seed) for seed in range(repeat)])
             scores.append(score)
             _say(f"{number}/{len(cells)} {cell}: {score.passed}/{score.total}")
             for complaint in score.complaints:

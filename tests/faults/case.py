@@ -95,6 +95,11 @@ class Case:
     def __str__(self) -> str:
         return f"{self.number} {self.name}"
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether short limits of real time are set."""
+        return self.is_waited_for or self.deadline_s is not None
+
     def outcomes(self) -> dict[str, Outcome]:
         """Return what has to come of it, by profile."""
         told = {"default": self.default, "patient": self.patient}

