@@ -33,6 +33,7 @@ class Decisions:
         calls: Calls that ended.
         attempts: How many attempts there were, by model and kind; None is an answer.
         excused: Attempts, by model, that only ended because the caller had no time.
+        unheard: Attempts, by provider, of which it may not have heard.
         hedged: Attempts that ran beside another one.
         missed: Whether there were more decisions at a time than a router keeps.
     """
