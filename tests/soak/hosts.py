@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import httpx2
 import litellm
 from langchain_core.exceptions import ModelError
 from langchain_core.language_models import BaseChatModel
@@ -26,13 +27,10 @@ from tests.soak.routing import CHAT
 
 __all__ = ["ASYNC", "CONTROL_ASYNC", "CONTROL_SYNC", "SYNC", "Hosts", "Surface"]
 
-# Nothing here speaks TLS, and reading the certificates takes long. Few connections are kept, so
-# that their number, and the memory they take, is the same whenever nothing is to be done.
-_CLIENT: dict[str, Any] = {
-    "verify": False,
-    "timeout": 60,
-    "limits": httpx.Limits(max_keepalive_connections=4),
-}
+# Nothing here speaks TLS, and reading the certificates takes long.
+_CLIENT: dict[str, Any] = {"verify": False, "timeout": 60}
+# So few that they, and the memory they take, are as many whenever nothing is to be done.
+_IDLE = {"max_keepalive_connections": 4}
 
 
 class Hosts:
@@ -46,10 +44,11 @@ class Hosts:
     def __init__(self, router: CapabilityRouter, urls: Mapping[str, str]) -> None:
         self.router = router
         self.urls = urls
-        self.client = httpx.Client(**_CLIENT)
-        self._async_clients: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
+        self.client = httpx.Client(**_CLIENT, limits=httpx.Limits(**_IDLE))
+        self._async_clients: dict[asyncio.AbstractEventLoop, httpx2.AsyncClient] = {}
+        # Of httpx2: httpx 0.28 never closes the connection of who is cancelled while it connects.
         # A pool of chat models uses it in one loop only, whatever loops it is asked in.
-        self._for_chat_models = httpx.AsyncClient(**_CLIENT)
+        self._for_chat_models = httpx2.AsyncClient(**_CLIENT, limits=httpx2.Limits(**_IDLE))
         # Half of the models have a chat model of their own, the others go through LiteLLM.
         own: dict[str, BaseChatModel] = {
             f"{name}/m": self._chat_model(url) for name, url in urls.items()
@@ -59,11 +58,11 @@ class Hosts:
         attach(self.attached, router)
         register_provider(router)
 
-    def client_of_loop(self) -> httpx.AsyncClient:
+    def client_of_loop(self) -> httpx2.AsyncClient:
         """Return the client of the event loop that runs."""
         loop = asyncio.get_running_loop()
         if loop not in self._async_clients:
-            self._async_clients[loop] = httpx.AsyncClient(**_CLIENT)
+            self._async_clients[loop] = httpx2.AsyncClient(**_CLIENT, limits=httpx2.Limits(**_IDLE))
         return self._async_clients[loop]
 
     async def aclose(self) -> None:
@@ -230,7 +229,7 @@ def _for_httpx(hosts: Hosts, question: Question, model: Model) -> dict[str, Any]
     return {"url": url, "json": {"model": model.name, "messages": messages}}
 
 
-def _whole(response: httpx.Response) -> Any:
+def _whole(response: httpx.Response | httpx2.Response) -> Any:
     """Return the body of an answer; who brings a client brings the knowledge what an answer is."""
     body = response.raise_for_status().json()
     choice = body["choices"][0]

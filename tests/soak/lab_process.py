@@ -17,6 +17,8 @@ from capability_router.lab.prefills import Prefill
 from tests.soak.weather import changed
 
 NAMES = ("alpha", "beta", "gamma", "delta")
+NEVER_GOES_ON = "delta"
+"""The one provider whose models are not said to go on with the answers of others."""
 # Not "restart": a model that is said to go on from a beginning, and begins anew, is said wrongly.
 PREFILLS: tuple[Prefill, ...] = ("continue", "echo", "refuse")
 
@@ -46,7 +48,7 @@ class Weather:
 
     def _blow(self, provider: LabProvider, chance: Random) -> None:
         while not self._over.is_set():
-            provider.fault = changed(chance)
+            provider.fault = changed(chance, goes_on=provider.name != NEVER_GOES_ON)
             provider.prefill = chance.choice(PREFILLS)
             self._over.wait(chance.uniform(0.3, 1.7))
 

@@ -23,6 +23,7 @@ from capability_router import (
     strategy,
 )
 from capability_router.engine.concurrency import Concurrency
+from tests.soak.lab_process import NEVER_GOES_ON
 
 ATTEMPT_S = 2.0
 DEADLINE_S = 8.0
@@ -95,7 +96,7 @@ def soaked_router(urls: Mapping[str, str], emitter: EventEmitter) -> CapabilityR
         emitter=emitter,
     )
     for name in urls:
-        may_go_on = _GOES_ON if name != "delta" else None
+        may_go_on = _GOES_ON if name != NEVER_GOES_ON else None
         router.register(Model(f"{name}/m", (CHAT,), features=may_go_on))
         router.register(
             Model(f"{name}/n", (CHAT,), features=may_go_on, concurrency=_CONCURRENCY.get(name))

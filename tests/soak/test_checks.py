@@ -277,4 +277,6 @@ def test_error_that_nobody_gets_is_found() -> None:
 def test_weather_has_every_fault_of_the_lab() -> None:
     chance = Random(1)
     assert {storm(chance).kind for storm in STORMS} == set(FaultKind)
-    assert {changed(chance).kind for _ in range(5000)} == set(FaultKind)
+    assert {changed(chance, goes_on=False).kind for _ in range(5000)} == set(FaultKind)
+    others = {changed(chance, goes_on=True).kind for _ in range(5000)}
+    assert others == set(FaultKind) - {FaultKind.EMPTY_ANSWER}
