@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -35,8 +36,12 @@ def ask(path: str) -> list[str]:
         body = {"model": model.name, "messages": [{"role": "user", "content": "hello"}]}
         headers = {"content-type": "application/json"}
         request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request) as response:
-            response.read()
+        try:
+            with urllib.request.urlopen(request) as response:
+                response.read()
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise
         return model.id
 
     return [router.call("chat-completion", answer) for _ in range(CALLS)]

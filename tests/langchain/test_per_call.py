@@ -145,7 +145,7 @@ def test_model_that_nobody_has_is_refused_by_name(lab: Lab) -> None:
 def test_deadline_of_a_call_ends_its_attempt(lab: Lab, build: Build) -> None:
     chat = build(lab, deadline=40.0)
     lab["alpha"].fault = hang()
-    answer = run(chat.ainvoke("x", deadline=0.05, config={"configurable": {"deadline": 30.0}}))
+    answer = run(chat.ainvoke("x", deadline=0.5, config={"configurable": {"deadline": 30.0}}))
     # The router's clock stands still here, so that the next model has its time as well.
     first, second = answer.response_metadata["capability_router"]["attempts"]
     assert (first["kind"], second["model"]) == ("timeout", "beta/tiny")
