@@ -6,7 +6,7 @@ Knows no router and no other model: what a failure means and who is next is deci
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from langchain_capability_router.errors import UnsupportedByModelError
 from langchain_capability_router.histories import acceptable, maker_of
 from langchain_capability_router.loops import (
     STALE_CONNECTIONS,
+    in_threads,
     is_of_a_closed_loop,
     is_the_clients_loop,
 )
@@ -190,9 +191,7 @@ class LangChainBackend:
         ending = _Ending(self._tells_ending)
         call = type(self.inner) if is_the_clients_loop() else BaseChatModel
         for left in reversed(range(STALE_CONNECTIONS)):
-            chunks = call._astream(  # pyright: ignore[reportPrivateUsage]  # see the class
-                self.inner, self._messages(prompt), prompt.stop, **options
-            )
+            chunks = self._opened(call, self._messages(prompt), prompt.stop, options)
             begun = False
             try:
                 async for chunk in chunks:
@@ -211,6 +210,20 @@ class LangChainBackend:
                 if isinstance(chunks, AsyncGenerator):
                     await chunks.aclose()
         self._check(ending)
+
+    def _opened(
+        self,
+        cls: type[BaseChatModel],
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        options: dict[str, Any],
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        """Open a stream as a class does it: by its own async way, or in threads."""
+        if cls._astream is not BaseChatModel._astream:  # pyright: ignore[reportPrivateUsage]  # see the class
+            return cls._astream(self.inner, messages, stop, **options)  # pyright: ignore[reportPrivateUsage]  # as above
+        return in_threads(
+            lambda: self.inner._stream(messages, stop, **options)  # pyright: ignore[reportPrivateUsage]  # as above
+        )
 
     async def _awaited_turn(self, timeout_s: float) -> None:
         """Wait for the model's own rate limiter, whose patience is nobody's fault.
