@@ -15,8 +15,8 @@ from rich.table import Table
 
 from benchmarks.hosts import lab
 from benchmarks.timing import median_us
-from capability_router.hanging_up import Line, limited
-from capability_router.pace import Pace
+from capability_router.driving.hanging_up import Line, limited
+from capability_router.driving.pace import Pace
 
 __all__ = ["time_limits_table"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import replace
@@ -12,12 +11,11 @@ from pathlib import Path
 from random import Random
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakValueDictionary
 
-from capability_router import drivers
 from capability_router.clock import SystemClock, WaitingClock
-from capability_router.completeness import check_complete
 from capability_router.credentials import Credentials, without_key
+from capability_router.driving import drivers
+from capability_router.driving.any_answer import AnyAnswer
 from capability_router.engine.blueprint import Blueprint
 from capability_router.engine.call import Call
 from capability_router.engine.decision import Decision
@@ -25,15 +23,14 @@ from capability_router.engine.events import EventEmitter, ObservabilityConnector
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
 from capability_router.engine.lease import Lease
 from capability_router.engine.model import Model, Provider, Secret
-from capability_router.engine.outcome import Failure, FailureKind, Outcome, Usage
+from capability_router.engine.outcome import FailureKind, Outcome
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.router import Router
 from capability_router.engine.steps import Try
 from capability_router.engine.timing import World, default_world
 from capability_router.engine.tree import CapabilityTree
-from capability_router.failures import failure_of
-from capability_router.usages import usage_of
+from capability_router.sharing import Shared
 
 if TYPE_CHECKING:
     from capability_router.catalogue.catalogue import Catalogue
@@ -48,24 +45,7 @@ T = TypeVar("T")
 _CONFIGURATION = "CAPABILITY_ROUTER_CONFIG"
 """Environment variable that names the YAML file of a router that none was given for."""
 
-_by_path: WeakValueDictionary[Path, CapabilityRouter] = WeakValueDictionary()
-_by_path_guard = RLock()
-
-
-class _AnyAnswer:
-    """Reads answers of code that is not known here, as far as they have a form that is known."""
-
-    def __init__(self) -> None:
-        # An exception that the caller is handling already is the context of every later one.
-        self._before = sys.exc_info()[1]
-
-    def failure(self, error: Exception) -> Failure:
-        return failure_of(error, before=self._before)
-
-    def usage(self, answer: object, step: Try) -> Usage:
-        del step
-        check_complete(answer)
-        return usage_of(answer)
+_shared: Shared[CapabilityRouter] = Shared()
 
 
 class CapabilityRouter(Router):
@@ -171,8 +151,7 @@ class CapabilityRouter(Router):
                 "router is missing: pass one, or the path of its YAML file, or set"
                 f" {_CONFIGURATION}"
             )
-        with _by_path_guard:
-            return _by_path.get(Path(path).absolute()) or cls.from_yaml(path)
+        return _shared.of(Path(path).absolute(), lambda: cls.from_yaml(path))
 
     @classmethod
     def from_environment(
@@ -261,8 +240,7 @@ class CapabilityRouter(Router):
 
     def _found_at(self, path: Path) -> None:
         self._path = path
-        with _by_path_guard:
-            _by_path.setdefault(path, self)
+        _shared.offer(path, self)
 
     def reload(self, path: str | PathLike[str] | None = None) -> None:
         """Read the configuration again and become what it says now, in one step.
@@ -381,7 +359,7 @@ class CapabilityRouter(Router):
                 raise TypeError("the attempt is a coroutine function: use acall")
             return answer
 
-        judge: drivers.Judge[T] = _AnyAnswer()
+        judge: drivers.Judge[T] = AnyAnswer()
         return drivers.call(self.plan(request), once, judge, self.clock)
 
     async def acall(
@@ -391,7 +369,7 @@ class CapabilityRouter(Router):
 
         An attempt that outlasts the pool's ``attempt_timeout_s`` is cancelled.
         """
-        judge: drivers.Judge[T] = _AnyAnswer()
+        judge: drivers.Judge[T] = AnyAnswer()
 
         def once(step: Try) -> Awaitable[T]:
             return attempt(step.model)

@@ -2,8 +2,8 @@
 
 from math import inf
 
-from capability_router.hanging_up import limited
-from capability_router.pace import Pace
+from capability_router.driving.hanging_up import limited
+from capability_router.driving.pace import Pace
 
 
 def hung_up_after(seconds: float) -> limited:

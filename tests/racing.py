@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from capability_router import drivers
+from capability_router.driving import drivers
 from capability_router.engine.hedge import Hedge
 from capability_router.engine.model import Model
 from capability_router.engine.outcome import FailureKind

@@ -15,8 +15,8 @@ from time import monotonic
 
 import pytest
 
-from capability_router import hanging_up
-from capability_router.hanging_up import Line
+from capability_router.driving import hanging_up
+from capability_router.driving.hanging_up import Line
 from tests.late import SOON_S, everybody_late_was_looked_at, is_open, pair, receive
 from tests.pacing import hung_up_after
 
@@ -238,7 +238,7 @@ except TimeoutError:
 def test_forked_child_has_limits_of_its_own_whoever_held_the_lock() -> None:
     script = """
 import os, socket, threading
-from capability_router import hanging_up
+from capability_router.driving import hanging_up
 from tests.pacing import hung_up_after
 
 held, over = threading.Event(), threading.Event()

@@ -13,7 +13,7 @@ from time import monotonic
 
 import pytest
 
-from capability_router.hanging_up import Line
+from capability_router.driving.hanging_up import Line
 from tests.late import (
     SOON_S,
     everybody_late_was_looked_at,

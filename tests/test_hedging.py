@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from capability_router import drivers
+from capability_router.driving import drivers
 from capability_router.engine.errors import AllModelsFailedError
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import Interruption, RetryPolicy

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from capability_router.joining import Joint
+from capability_router.driving.joining import Joint
 from tests.engine.building import Chunk, TextSplice
 
 

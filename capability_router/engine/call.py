@@ -18,6 +18,7 @@ from capability_router.engine.interruption import Interrupted
 from capability_router.engine.lease import Lease
 from capability_router.engine.outcome import Attempt, Failure, FailureKind, Outcome, Usage
 from capability_router.engine.patience import is_the_callers, timed
+from capability_router.engine.persistence import Persistence
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.retry import Interruption, RepeatScope
 from capability_router.engine.router import Router
@@ -25,8 +26,6 @@ from capability_router.engine.steps import Step, Stop, Try, Wait
 from capability_router.engine.timing import Deadline
 
 __all__ = ["Call"]
-
-_SHORTEST_WAIT_S = 0.05
 
 
 class Call:
@@ -65,7 +64,7 @@ class Call:
         self._interrupted: Interrupted | None = None
         self._again: str | None = None
         self._try_anyone = False
-        self._patience_s = self._retry.max_wait_s
+        self._persistence = Persistence(router, self._retry, self._deadline)
         self._panic = False
         self._degraded_to: str | None = None
         self._ended = False
@@ -280,7 +279,9 @@ class Call:
             pause_s = self._pause_before_repeat_s()
             if pause_s is not None:
                 return Wait(pause_s)
-        if (wait_s := self._wait_for_return_s()) is not None:
+        wait_s = self._persistence.wait_for_return_s(self._request, self._now())
+        if wait_s is not None:
+            self._try_anyone = True
             return Wait(wait_s)
         if last is None:
             return self._stop(nobody)
@@ -288,50 +289,15 @@ class Call:
 
     def _pause_before_repeat_s(self) -> float | None:
         """Work out whether the model that failed last is asked again, and after which pause."""
-        last, retry = self._last, self._retry
-        if last is None or self._has_prefill() or not self._is_repeatable(last):
+        if self._last is None or self._has_prefill():
             return None
         model = self._attempts[-1].model
         so_far = sum(attempt.model == model for attempt in self._attempts)
-        pause_s = retry.pause_s(so_far - 1, last, self._router.world.rng)
-        if so_far >= retry.same_model or pause_s is None:
-            return None
-        # A pause that ends with the deadline would only keep the caller waiting.
-        stated_s = last.retry_after_s or 0.0
-        if stated_s > self._patience_s or pause_s >= self._deadline.left(self._now()):
-            return None
-        if self._is_away(model, pause_s) or not self._router.may_repeat(self._request):
-            return None
-        self._patience_s -= stated_s
-        self._again = model
+        now = self._now()
+        pause_s = self._persistence.pause_s(self._request, model, self._last, so_far, now)
+        if pause_s is not None:
+            self._again = model
         return pause_s
-
-    def _is_away(self, model: str, pause_s: float) -> bool:
-        """Whether a model that others stand in for will not be back after a pause."""
-        if self._retry.scope is RepeatScope.ALONE:
-            return False
-        back_s = self._router.wait_s(replace(self._request, model=model))
-        return back_s is not None and back_s > pause_s + _SHORTEST_WAIT_S
-
-    def _is_repeatable(self, failure: Failure) -> bool:
-        if failure.kind is FailureKind.RATE_LIMITED:
-            return failure.retry_after_s is not None and self._retry.max_wait_s > 0
-        return self._router.rule(failure.kind).repeatable
-
-    def _wait_for_return_s(self) -> float | None:
-        """Work out how long to wait for the first model that comes back; None not to wait."""
-        if self._patience_s <= 0:
-            return None
-        wait_s = self._router.wait_s(self._request)
-        if wait_s is None or wait_s > self._patience_s:
-            return None
-        # Never quite at once: whoever is due may be on trial for somebody else.
-        wait_s = max(wait_s, _SHORTEST_WAIT_S)
-        if wait_s >= self._deadline.left(self._now()):
-            return None
-        self._patience_s -= wait_s
-        self._try_anyone = True
-        return wait_s
 
     def _has_prefill(self) -> bool:
         return self._interrupted is not None and bool(self._interrupted.prefill)

@@ -23,16 +23,13 @@ from capability_router.engine.outcome import FailureKind, Outcome
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
+from capability_router.engine.routes import Routes
 from capability_router.engine.timing import World, default_world
 from capability_router.engine.topology import Topology
 from capability_router.engine.tree import CapabilityTree
 
 __all__ = ["LeaseDesk"]
 
-Route = tuple[str, tuple[CapabilityPool, ...]]
-"""Full path of the node that is asked for, and the pools that serve it, most specific first."""
-
-_MOST_ROUTES = 10_000
 _LEFT = Outcome.failed(FailureKind.CANCELLED)
 
 
@@ -64,8 +61,7 @@ class LeaseDesk:
         self._topology = Topology(tree, self._accounts, lambda node: make(node, node, None, None))
         self._declared = Blueprint(tree, (), (), (), faults)
         self._assessor = Assessor(self._topology, faults)
-        self._routes: dict[tuple[str, str | None], Route] = {}
-        self._routes_of = (-1, -1)
+        self._route = Routes(self._topology).of
         # In the order they were handed out, which is the order in which they expire.
         self._open: dict[Lease, None] = {}
         self._expires_at = inf
@@ -255,27 +251,6 @@ class LeaseDesk:
             guard=self._guard,
             outbox=self._outbox,
         )
-
-    def _route(self, request: CompletionRequest) -> Route:
-        topology = self._topology
-        pools, nodes = self._routes_of
-        if pools == topology.version and nodes == topology.tree.version:
-            route = self._routes.get((request.capability, request.pool))
-            if route is not None:
-                return route
-        return self._find_route(request)
-
-    def _find_route(self, request: CompletionRequest) -> Route:
-        of = self._topology.version, self.tree.version
-        if of != self._routes_of or len(self._routes) >= _MOST_ROUTES:
-            self._routes_of, self._routes = of, {}
-        node = self.tree.resolve(request.capability).path
-        if request.pool is None:
-            pools = self._topology.covering(node)
-        else:
-            pools = (self._topology.pool(request.pool),)
-        route = self._routes[request.capability, request.pool] = node, pools
-        return route
 
     def _last_resort(
         self,

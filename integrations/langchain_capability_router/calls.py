@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import BaseModel
 
-from capability_router import drivers
+from capability_router.driving import drivers
 from capability_router.engine.call import Call
 from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest

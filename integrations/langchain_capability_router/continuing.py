@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk
 
-from capability_router.joining import RESTARTED
+from capability_router.driving.joining import RESTARTED
 from langchain_capability_router.backends import Prompt
 
 __all__ = ["ChatSplice", "begun"]

@@ -14,8 +14,8 @@ from threading import Lock
 from typing import Generic, TypeVar
 from weakref import ReferenceType, ref
 
+from capability_router.driving.reading import END, End
 from capability_router.failures import causes
-from capability_router.reading import END, End
 
 __all__ = ["STALE_CONNECTIONS", "in_threads", "is_of_a_closed_loop", "is_the_clients_loop"]
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from capability_router import drivers
+from capability_router.driving import drivers
 from capability_router.engine.errors import IncompleteAnswerError
 from capability_router.engine.outcome import Failure, Usage
 from capability_router.engine.request import CompletionRequest

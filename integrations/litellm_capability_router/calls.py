@@ -15,8 +15,9 @@ import litellm
 from litellm.exceptions import BadRequestError
 from litellm.types.router import RetryPolicy
 
-from capability_router import CapabilityRouter, CompletionRequest, Model, Try, drivers
-from capability_router.drivers import Watch
+from capability_router import CapabilityRouter, CompletionRequest, Model, Try
+from capability_router.driving import drivers
+from capability_router.driving.drivers import Watch
 from capability_router.engine.call import Call
 from capability_router.engine.errors import IncompleteAnswerError, nearest
 from capability_router.engine.lease import Lease

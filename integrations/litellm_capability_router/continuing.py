@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-from capability_router.joining import RESTARTED
+from capability_router.driving.joining import RESTARTED
 from litellm_capability_router.requests import Arguments
 
 __all__ = ["ChatSplice", "continued"]
@@ -36,7 +36,7 @@ def continued(asked: Arguments, text: str, vendor: str) -> Arguments:
 
 
 class ChatSplice:
-    """Lets the chunks of two models be one stream; see ``capability_router.joining.Splice``."""
+    """Lets the chunks of two models be one stream; see ``driving.joining.Splice``."""
 
     def __init__(self) -> None:
         self._id: str | None = None

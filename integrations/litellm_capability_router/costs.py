@@ -13,7 +13,7 @@ from typing import Any
 import litellm
 
 from capability_router import Model
-from capability_router.drivers import Watch
+from capability_router.driving.drivers import Watch
 from capability_router.engine.outcome import Failure, Usage
 from capability_router.engine.steps import Try
 from litellm_capability_router.answers import LiteLLMJudge, as_cost

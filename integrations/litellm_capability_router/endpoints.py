@@ -13,9 +13,9 @@ from typing import Any
 
 import litellm
 
-from capability_router.drivers import Watch
+from capability_router.driving.drivers import Watch
+from capability_router.driving.joining import Splice
 from capability_router.engine.default_tree import DEFAULT_TREE
-from capability_router.joining import Splice
 from litellm_capability_router.answers import LiteLLMWatch
 from litellm_capability_router.continuing import ChatSplice
 from litellm_capability_router.messages import AnthropicWatch

@@ -10,7 +10,7 @@ from threading import Barrier
 from types import SimpleNamespace
 from typing import TypeVar
 
-from capability_router import drivers
+from capability_router.driving import drivers
 from capability_router.engine.call import Call
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.faults import FAULT_TABLE, FaultRule

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from dataclasses import dataclass
 
-from capability_router import drivers
+from capability_router.driving import drivers
 from capability_router.engine.feature import Feature
 from capability_router.engine.model import Model
 from capability_router.engine.retry import Interruption, RetryPolicy

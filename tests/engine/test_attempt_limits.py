@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from capability_router import drivers
+from capability_router.driving import drivers
 from capability_router.engine.errors import (
     AllModelsFailedError,
     AttemptTimeoutError,

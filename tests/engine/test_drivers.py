@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from capability_router import drivers
+from capability_router.driving import drivers
 from capability_router.engine.errors import (
     AllModelsFailedError,
     IncompleteAnswerError,

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from capability_router import drivers
+from capability_router.driving import drivers
 from tests.engine.building import (
     STREAM_DRIVERS,
     Chunk,

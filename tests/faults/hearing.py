@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from openai import BadRequestError
 
 from capability_router import AllModelsFailedError, StreamInterruptedError
-from capability_router.joining import RESTARTED
+from capability_router.driving.joining import RESTARTED
 
 __all__ = ["Piece", "Seen", "bare", "of_chunk", "of_completion", "of_message"]
 

@@ -29,9 +29,10 @@ FLOORS = (
     {"pooling"},
     {"pool"},
     {"topology"},
-    {"assessor"},
+    {"assessor", "routes"},
     {"desk"},
     {"router"},
+    {"persistence"},
     {"call"},
     {"__init__"},
 )

@@ -11,7 +11,7 @@ from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from capability_router.pace import Pace
+from capability_router.driving.pace import Pace
 
 if TYPE_CHECKING:
     from asyncio import Timeout

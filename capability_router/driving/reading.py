@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, Generic, Protocol, TypeVar
 
+from capability_router.driving.joining import Joint, Splice
+from capability_router.driving.pace import Pace, failure_of_attempt
 from capability_router.engine.errors import (
     AttemptTimeoutError,
     IncompleteAnswerError,
@@ -15,8 +17,6 @@ from capability_router.engine.errors import (
 )
 from capability_router.engine.outcome import Failure, FailureKind, Usage
 from capability_router.engine.steps import Try
-from capability_router.joining import Joint, Splice
-from capability_router.pace import Pace, failure_of_attempt
 
 __all__ = ["END", "End", "Reading", "Watch"]
 

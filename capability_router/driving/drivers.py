@@ -11,14 +11,14 @@ from contextlib import aclosing, closing
 from typing import Protocol, TypeVar
 
 from capability_router.clock import WaitingClock
+from capability_router.driving.hanging_up import limited
+from capability_router.driving.joining import Splice
+from capability_router.driving.pace import Pace, failure_of_attempt
+from capability_router.driving.reading import END, Reading, Watch
+from capability_router.driving.waiting import alimited
 from capability_router.engine.call import Call
 from capability_router.engine.outcome import Failure, Usage
 from capability_router.engine.steps import Stop, Try, Wait
-from capability_router.hanging_up import limited
-from capability_router.joining import Splice
-from capability_router.pace import Pace, failure_of_attempt
-from capability_router.reading import END, Reading, Watch
-from capability_router.waiting import alimited
 
 __all__ = ["Judge", "Watch", "acall", "astream", "call", "stream"]
 
@@ -271,7 +271,7 @@ def _first(
     if after_s is None:
         return step, run(step)
     # Here and not above: few pools hedge, and it needs what takes long to import.
-    from capability_router.hedging import raced  # noqa: PLC0415 - said above
+    from capability_router.driving.hedging import raced  # noqa: PLC0415 - said above
 
     return raced(plan, step, after_s, run, failure)
 
@@ -289,7 +289,7 @@ async def _afirst(
     if after_s is None:
         return step, await run(step)
     # Here and not above: few pools hedge, and it needs what takes long to import.
-    from capability_router.hedging import araced  # noqa: PLC0415 - said above
+    from capability_router.driving.hedging import araced  # noqa: PLC0415 - said above
 
     return await araced(plan, step, after_s, run, failure)
 

@@ -14,12 +14,12 @@ from threading import Thread
 from types import FrameType
 from typing import Any, Generic, TypeVar, cast
 
+from capability_router.driving.hanging_up import Line
+from capability_router.driving.pace import failure_of_attempt
+from capability_router.driving.reading import Reading
 from capability_router.engine.call import Call
 from capability_router.engine.outcome import Failure
 from capability_router.engine.steps import Try
-from capability_router.hanging_up import Line
-from capability_router.pace import failure_of_attempt
-from capability_router.reading import Reading
 
 __all__ = ["araced", "raced"]
 
