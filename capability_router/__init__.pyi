@@ -31,6 +31,18 @@ from capability_router.config.references import (
 from capability_router.engine.call import (
     Call as Call,
 )
+from capability_router.engine.choice import (
+    Candidate as Candidate,
+)
+from capability_router.engine.choice import (
+    Choice as Choice,
+)
+from capability_router.engine.choice import (
+    Standing as Standing,
+)
+from capability_router.engine.choice import (
+    Why as Why,
+)
 from capability_router.engine.concurrency import (
     AdaptiveConcurrency as AdaptiveConcurrency,
 )
@@ -261,6 +273,7 @@ __all__ = [
     "Backoff",
     "CalendarReset",
     "Call",
+    "Candidate",
     "CapabilityNode",
     "CapabilityPool",
     "CapabilityRouter",
@@ -268,6 +281,7 @@ __all__ = [
     "CapabilityTree",
     "Catalogue",
     "CatalogueEntry",
+    "Choice",
     "CompletionRequest",
     "ConfigurationError",
     "Cooldown",
@@ -320,6 +334,7 @@ __all__ = [
     "SelectionStrategy",
     "SlowOutlier",
     "StandbyState",
+    "Standing",
     "StickUntilFailure",
     "Stop",
     "StreamInterruptedError",
@@ -333,6 +348,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "Wait",
+    "Why",
     "adiscover",
     "discover",
     "strategy",

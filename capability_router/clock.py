@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from random import Random, SystemRandom
+from random import SystemRandom
 from typing import Protocol
 
+from capability_router.engine.chance import Chance
 from capability_router.engine.timing import Clock, World, lend
 
 __all__ = ["SystemClock", "WaitingClock"]
@@ -47,4 +48,4 @@ class SystemClock:
 
 
 # Whoever gives the engine no clock of his own gets this one.
-lend(World(SystemClock(), Random(SystemRandom().getrandbits(64))))
+lend(World(SystemClock(), Chance(SystemRandom().getrandbits(64))))

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from random import Random
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +17,7 @@ from capability_router.driving import drivers
 from capability_router.driving.any_answer import AnyAnswer
 from capability_router.engine.blueprint import Blueprint
 from capability_router.engine.call import Call
+from capability_router.engine.chance import Chance
 from capability_router.engine.decision import Decision
 from capability_router.engine.events import EventEmitter, ObservabilityConnector
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
@@ -86,7 +86,7 @@ class CapabilityRouter(Router):
         lease_ttl_s: float = 600.0,
     ) -> None:
         self.clock: WaitingClock = clock or SystemClock()
-        rng = default_world().rng if seed is None else Random(seed)
+        rng = default_world().rng if seed is None else Chance(seed)
         super().__init__(
             tree,
             providers=providers,
@@ -315,6 +315,27 @@ class CapabilityRouter(Router):
     def decisions(self) -> list[Decision]:
         """The last 1,000 calls that ended, oldest first; without the exceptions of attempts."""
         return list(self._decisions)
+
+    def explain(
+        self, request: CompletionRequest | str, *, requires: Collection[str] = ()
+    ) -> Decision:
+        """Return who would be tried first now, and why the others would not; changes nothing.
+
+        Args:
+            request: A capability, or a request with requirements.
+            requires: Features that the model must have besides, of ``Feature``.
+
+        Returns:
+            A decision without attempts; ``served_by`` is who would be asked, None for nobody, and
+            ``choices`` hold the candidates.
+
+        Raises:
+            UnknownCapabilityError: If the tree has no such node.
+            UnknownPoolError: If the request names a pool that does not exist.
+            ValueError: If a feature does not exist.
+        """
+        asked = CompletionRequest(request) if isinstance(request, str) else request
+        return super().explain(replace(asked, requires=asked.requires | frozenset(requires)))
 
     def plan(self, request: CompletionRequest | str) -> Call:
         """Start a call; its decision is kept when it has ended.

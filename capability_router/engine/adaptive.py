@@ -177,6 +177,11 @@ class Adaptive:
                 self._fade(other)
             self._draw(other)
 
+    def score(self, member: Member, request: CompletionRequest, now: float) -> float | None:
+        """Return what a member is compared by: the score drawn for it, the highest first."""
+        arm = self._arms.get(member.model.id)
+        return arm.score if arm and arm.number else None
+
     def learn(self, member: Member, node: str, outcome: Outcome, latency_s: float) -> None:
         """Note how an attempt ended, at its node and above.
 
@@ -238,7 +243,8 @@ class Adaptive:
         # Of mean 0 and deviation 1, as normal as is needed, in a third of the time of ``gauss``.
         noise = 2 * (random() + random() + random()) - 3
         self._drawn = arm.number = number = self._drawn + 1
-        entry = (-arm.mean - arm.spread * noise, number, arm)
+        arm.score = arm.mean + arm.spread * noise
+        entry = (-arm.score, number, arm)
         scores = self._scores
         if scores and scores[0][2] is arm:
             heapreplace(scores, entry)
@@ -279,7 +285,7 @@ class Adaptive:
 class _Arm:
     """A member with mean and spread of its score; ``number`` is that of its last draw."""
 
-    __slots__ = ("dear", "experience", "mean", "member", "number", "place", "spread")
+    __slots__ = ("dear", "experience", "mean", "member", "number", "place", "score", "spread")
 
     GONE = -1
 
@@ -291,7 +297,7 @@ class _Arm:
         self.number = 0
         # At the strategy's node; None while nothing is known of the model at any.
         self.experience: Experience | None = None
-        self.mean = self.spread = 0.0
+        self.mean = self.spread = self.score = 0.0
 
 
 def _depth(path: str) -> tuple[int, str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from capability_router.engine.errors import ConfigurationError, Problem
 from capability_router.engine.faults import FaultRule
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Provider, Secret
@@ -12,7 +13,7 @@ from capability_router.engine.outcome import FailureKind
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.tree import CapabilityTree
 
-__all__ = ["Blueprint", "PoolSpec"]
+__all__ = ["Blueprint", "PoolSpec", "try_selects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,21 @@ class Blueprint:
     keys: Mapping[str, Callable[[], Secret]] = field(
         default_factory=dict[str, Callable[[], Secret]], repr=False, compare=False
     )
+
+
+def try_selects(pools: Iterable[PoolSpec], models: Iterable[Model]) -> None:
+    """Ask every pool about every model once, before anything depends on the answer."""
+    for spec in pools:
+        for model in models:
+            try:
+                spec.preferences.admits(model)
+            except Exception as error:
+                raise ConfigurationError(
+                    [
+                        Problem(
+                            f"the function raised {type(error).__name__} for model"
+                            f" {model.id!r}: {error}",
+                            key_path=f"pools.{spec.name}.select",
+                        )
+                    ]
+                ) from error

@@ -14,6 +14,7 @@ from capability_router.engine.errors import (
     NoAvailableModelError,
     StreamInterruptedError,
 )
+from capability_router.engine.evidence import Evidence
 from capability_router.engine.interruption import Interrupted
 from capability_router.engine.lease import Lease
 from capability_router.engine.outcome import Attempt, Failure, FailureKind, Outcome, Usage
@@ -26,6 +27,8 @@ from capability_router.engine.steps import Step, Stop, Try, Wait
 from capability_router.engine.timing import Deadline
 
 __all__ = ["Call"]
+
+_NOTHING = Usage()
 
 
 class Call:
@@ -51,14 +54,18 @@ class Call:
         self._request = request
         self._record = record
         policy = router.begin_call(request)
+        self._route = router.route(request)
         self._retry, self._hedge = policy.retry, policy.hedge
         own = self._retry.deadline_s if request.deadline_s is None else request.deadline_s
-        self._deadline = Deadline.after(self._now(), own)
+        self._started_at = self._now()
+        self._deadline = Deadline.after(self._started_at, own)
         self._attempts: list[Attempt] = []
         # In the order of trying; a set's would differ from process to process.
         self._tried: dict[str, None] = {}
         # More than one only while an attempt is hedged.
         self._legs: list[Try] = []
+        self._evidence: list[Evidence] = []
+        self._waited_s = 0.0
         self._pool: str | None = None
         self._last: Failure | None = None
         self._interrupted: Interrupted | None = None
@@ -100,10 +107,11 @@ class Call:
         if self._retry.scope is RepeatScope.FIRST and self._again is None:
             pause_s = self._pause_before_repeat_s()
             if pause_s is not None:
-                return Wait(pause_s)
+                return self._wait(pause_s)
         try:
             lease = self._select()
         except NoAvailableModelError as nobody:
+            self._evidence.extend(self._router.evidence(self._asked(), self._tried))
             return self._without_candidate(nobody)
         return self._begun(lease)
 
@@ -165,8 +173,9 @@ class Call:
         """
         leg = self._leg(step)
         self.won(leg)
-        self._close(leg, None)
-        outcome = Outcome(usage=usage or Usage(), first_token_s=leg.seen_s)
+        usage = usage or Usage()
+        self._close(leg, None, usage)
+        outcome = Outcome(usage=usage, first_token_s=leg.seen_s)
         self._router.report(leg.lease, outcome)
         self._end(leg.lease)
 
@@ -230,6 +239,8 @@ class Call:
             self._degraded_to = lease.node
         left_s = self._deadline.left(self._now())
         step = timed(lease, self._retry, self._request, left_s)
+        step.waited_s, self._waited_s = self._waited_s, 0.0
+        self._evidence.append(lease.evidence)
         if self._interrupted is not None:
             step.prefill = self._interrupted.prefill
             step.may_end = self._interrupted.may_end_with(lease.model.provider)
@@ -278,11 +289,11 @@ class Call:
         if len(self._tried) == 1 and self._retry.scope is RepeatScope.ALONE:
             pause_s = self._pause_before_repeat_s()
             if pause_s is not None:
-                return Wait(pause_s)
+                return self._wait(pause_s)
         wait_s = self._persistence.wait_for_return_s(self._request, self._now())
         if wait_s is not None:
             self._try_anyone = True
-            return Wait(wait_s)
+            return self._wait(wait_s)
         if last is None:
             return self._stop(nobody)
         return self._stop(self._exhausted("no other model is left", nobody))
@@ -320,11 +331,15 @@ class Call:
         self._close(leg, Failure(FailureKind.CANCELLED))
         self._router.release(leg.lease, sent=True)
 
-    def _close(self, leg: Try, failure: Failure | None) -> None:
+    def _wait(self, seconds: float) -> Wait:
+        self._waited_s += seconds
+        return Wait(seconds)
+
+    def _close(self, leg: Try, failure: Failure | None, usage: Usage = _NOTHING) -> None:
         """Take an attempt in progress off the call and write it down."""
         self._legs.remove(leg)
         self._pool = leg.lease.pool.name
-        self._attempts.append(leg.record(failure, self._now()))
+        self._attempts.append(leg.record(failure, self._now(), usage))
 
     def _exhausted(self, why: str, nobody: NoAvailableModelError | None = None) -> BaseException:
         error = AllModelsFailedError(
@@ -349,6 +364,7 @@ class Call:
         if self._ended:
             return
         self._ended = True
+        node, pools = self._route
         self._record(
             Decision(
                 capability=self._request.capability,
@@ -358,6 +374,12 @@ class Call:
                 attempts=tuple(self._attempts),
                 panic=self._panic,
                 degraded_to=self._degraded_to,
+                request=self._request,
+                node=node,
+                pools=pools,
+                started_at=self._started_at,
+                wall=self._router.world.clock.wall(),
+                evidence=tuple(self._evidence),
             )
         )
 

@@ -12,7 +12,7 @@ from math import inf, sqrt
 from capability_router.engine.averages import FadingMean
 from capability_router.engine.outcome import FailureKind, Outcome
 
-__all__ = ["AdaptiveConcurrency", "Concurrency", "Slots", "slots_for"]
+__all__ = ["AdaptiveConcurrency", "Concurrency", "Slots", "fullness", "slots_for"]
 
 _LONG, _SHORT = 300, 5
 """Answers that the long and the present latency remember. A window of 600, as Gradient2 has it, is
@@ -198,3 +198,10 @@ def slots_for(concurrency: Concurrency | None, before: Slots | None) -> Slots | 
         return Slots(concurrency)
     before.change(concurrency)
     return before
+
+
+def fullness(in_flight: int, limit: int | None) -> str | None:
+    """Say that no further attempt may be in flight, for people; None if one may."""
+    if limit is None or in_flight < limit:
+        return None
+    return f"full: {in_flight} of {limit} in flight"

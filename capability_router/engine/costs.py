@@ -105,6 +105,14 @@ class CostFirst:
     def chosen(self, member: Member, tried: Collection[str], now: float) -> None:
         """Nothing to note: what a request costs does not depend on use."""
 
+    def score(self, member: Member, request: CompletionRequest, now: float) -> float | None:
+        """Return what a member is compared by: US dollars for the request, the least first.
+
+        Where nothing is known of its length, for three tokens of input and one of output.
+        """
+        point = _point_of(member.model)
+        return None if point is None else _cost(point, self._tokens(request)) / NANO / 1e6
+
     def learn(self, member: Member, node: str, outcome: Outcome, latency_s: float) -> None:
         """Note how long an answer was.
 

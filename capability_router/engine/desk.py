@@ -5,13 +5,14 @@ Knows single attempts only; that one follows another is the business of ``call``
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import inf
 
 from capability_router.engine.accounts import Accounts
 from capability_router.engine.assessor import Assessor
 from capability_router.engine.blueprint import Blueprint
+from capability_router.engine.choice import Why
 from capability_router.engine.errors import LeaseEndedError, NoAvailableModelError
 from capability_router.engine.events import EventEmitter, EventType, RoutingEvent, drained
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
@@ -122,6 +123,7 @@ class LeaseDesk:
             picks = (pool.pick(request, node, busy, now, trials=False) for pool in pools)
             lease = next((lease for lease in picks if lease is not None), None)
             if lease is not None:
+                lease.evidence.why = Why.HEDGE
                 self._hand_out(lease, busy, now)
         self._publish()
         return lease
@@ -261,19 +263,32 @@ class LeaseDesk:
         now: float,
     ) -> Lease | None:
         """Look at related nodes, where the first pool allows it, and then before a time is over."""
-        if request.pool is None:
-            for other in self._topology.related(node, pools[0].rotation_policy.degrade):
-                for pool in self._topology.covering(other):
-                    barred = [*tried, *pool.inquiry.barred(node, pools[0].preferences)]
-                    lease = pool.pick(request, other, barred, now)
-                    if lease is not None:
-                        lease.degraded = True
-                        return lease
+        for pool, other, barred in self._stand_ins(request, node, pools, tried):
+            lease = pool.pick(request, other, barred, now)
+            if lease is not None:
+                lease.degraded = True
+                lease.evidence.why = Why.DEGRADED
+                return lease
         for pool in pools:
             lease = pool.pick_early(request, node, tried, now)
             if lease is not None:
+                lease.evidence.why = Why.PANIC
                 return lease
         return None
+
+    def _stand_ins(
+        self,
+        request: CompletionRequest,
+        node: str,
+        pools: tuple[CapabilityPool, ...],
+        tried: Collection[str],
+    ) -> Iterator[tuple[CapabilityPool, str, list[str]]]:
+        """Iterate over pools of related nodes, with the node and whom not to take there."""
+        if request.pool is None:
+            for other in self._topology.related(node, pools[0].rotation_policy.degrade):
+                for pool in self._topology.covering(other):
+                    barred = pool.inquiry.barred(node, pools[0].preferences)
+                    yield pool, other, [*tried, *barred]
 
     def _hand_out(self, lease: Lease, tried: Collection[str], now: float) -> None:
         self._open[lease] = None

@@ -102,6 +102,10 @@ class RateLimitAware:
         if self._aside.members:
             self._take_back(now)
 
+    def score(self, member: Member, request: CompletionRequest, now: float) -> float | None:
+        """Return what a member is compared by: the used share of its limits."""
+        return member.used(now)
+
     def _take_back(self, now: float) -> None:
         """Look again at those whose time has come, and at another one in its turn."""
         aside = self._aside

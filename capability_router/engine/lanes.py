@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
+from copy import deepcopy
 from math import inf
 from random import Random
 
@@ -59,9 +60,29 @@ class Lanes:
 
     def lane(self, node: str, request: CompletionRequest) -> SelectionStrategy:
         """Return the order of the active members that meet a request at a node."""
+        kind = self._kind(node, request)
+        found = self._lanes.get(kind)
+        return self._open(kind) if found is None else found
+
+    def copy(self, node: str, request: CompletionRequest, rng: Random) -> SelectionStrategy:
+        """Return the same order to look at: using it changes nothing, nor draws from our chance.
+
+        Args:
+            node: Full path of the node.
+            request: What is asked for.
+            rng: A copy of the source of chance.
+        """
+        kind = self._kind(node, request)
+        found = self._lanes.get(kind)
+        if found is None:
+            return self._filled(kind, rng)
+        kept: dict[int, object] = {id(member): member for member in self._active.values()}
+        return deepcopy(found, {id(self._rng): rng, **kept})
+
+    def _kind(self, node: str, request: CompletionRequest) -> Kind:
         tokens = request.input_tokens + request.output_tokens
         window = self._window_for(tokens) if tokens else 0
-        kind = (
+        return (
             node,
             request.requires,
             window,
@@ -69,8 +90,6 @@ class Lanes:
             request.vector_space,
             request.model,
         )
-        found = self._lanes.get(kind)
-        return self._open(kind) if found is None else found
 
     def admit(self, member: Member) -> None:
         """Take in a member that became active, once it has room; one that is in stays."""
@@ -111,9 +130,12 @@ class Lanes:
         if len(self._lanes) >= _MOST:
             # The oldest goes. If it is asked for again, it only has to be ordered again.
             del self._lanes[next(iter(self._lanes))]
+        strategy = self._lanes[kind] = self._filled(kind, self._rng)
+        return strategy
+
+    def _filled(self, kind: Kind, rng: Random) -> SelectionStrategy:
         make, prefers = self._make, kind[3]
-        strategy = Preferring(make, self._rng, prefers) if prefers else make(self._rng)
-        self._lanes[kind] = strategy
+        strategy = Preferring(make, rng, prefers) if prefers else make(rng)
         for member in self._active.values():
             if self._takes(kind, member):
                 strategy.admit(member)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Protocol
 
+from capability_router.engine.evidence import Evidence
 from capability_router.engine.ledger import Reservation
 from capability_router.engine.member import Member, Standby
 from capability_router.engine.model import Model
@@ -49,12 +50,14 @@ class Lease:
         panic: True if it was tried before its time because nothing else was left.
         degraded: True if ``node`` is a related one, because no pool of the capability had a model.
         reserved: What was taken of the limits.
+        evidence: Why this model.
         end: How it ended; None while it is open.
     """
 
     __slots__ = (
         "degraded",
         "end",
+        "evidence",
         "member",
         "node",
         "panic",
@@ -75,6 +78,7 @@ class Lease:
         started_at: float,
         strategy: SelectionStrategy | None,
         reserved: Reservation,
+        evidence: Evidence,
         trial: Standby | None = None,
     ) -> None:
         # Made for every attempt, so written out: a dataclass takes twice as long.
@@ -85,6 +89,7 @@ class Lease:
         self.started_at = started_at
         self.strategy = strategy
         self.reserved = reserved
+        self.evidence = evidence
         self.trial = trial
         self.panic = trial is not None and trial.order.until > started_at
         self.degraded = False

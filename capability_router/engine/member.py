@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import inf
 
+from capability_router.engine.concurrency import fullness
 from capability_router.engine.limits import Meter, Unit
 from capability_router.engine.model import Model
 from capability_router.engine.reason import ERRORS
@@ -13,7 +14,7 @@ from capability_router.engine.request import CompletionRequest
 from capability_router.engine.state import ModelState
 from capability_router.engine.timing import spell
 
-__all__ = ["Member", "Order", "Rank", "Standby"]
+__all__ = ["Member", "Order", "Rank", "Standby", "held"]
 
 _REQUESTS = Unit.REQUESTS
 
@@ -50,6 +51,15 @@ class Order:
     def key(self) -> tuple[str, Meter | None]:
         """What it is about: of two orders about the same, the one that holds longer counts."""
         return self.reason, self.meter
+
+
+def held(order: Order, now: float, *, on_trial: bool) -> str:
+    """Return why a model is on standby, with the time left, for people."""
+    if on_trial:
+        return f"{order.reason}, probe in flight"
+    if order.until == inf:
+        return f"{order.reason}, until recovered by hand"
+    return f"{order.reason}, {spell(max(0.0, order.until - now))} left"
 
 
 class Standby:
@@ -109,11 +119,7 @@ class Standby:
 
     def describe(self, now: float) -> str:
         """Return the reason with the time left, for people."""
-        if self.on_trial:
-            return f"{self.order.reason}, probe in flight"
-        if self.order.until == inf:
-            return f"{self.order.reason}, until recovered by hand"
-        return f"{self.order.reason}, {spell(max(0.0, self.order.until - now))} left"
+        return held(self.order, now, on_trial=self.on_trial)
 
 
 @dataclass(slots=True, eq=False)
@@ -153,7 +159,8 @@ class Member:
             lack = "tried in this call"
         if lack is None and self.standby is not None:
             lack = self.standby.describe(now)
-        return lack or self._fullness()
+        slots = self.state.slots
+        return lack or fullness(self.state.in_flight, slots.limit if slots else None)
 
     def used(self, now: float) -> float:
         """Return the largest share that is taken of its limits, >= 0; 0 if it has none."""
@@ -173,9 +180,3 @@ class Member:
                 taken = meter.taken if now < meter.true_until else meter.taken_at(now)
                 fewest = min(fewest, meter.capacity - taken)
         return fewest
-
-    def _fullness(self) -> str | None:
-        slots, in_flight = self.state.slots, self.state.in_flight
-        if slots is None or in_flight < slots.limit:
-            return None
-        return f"full: {in_flight} of {slots.limit} in flight"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from capability_router.engine.untrusted import shown
 
@@ -124,6 +126,12 @@ class Attempt:
         hedge: True if it ran beside another attempt that took long. Of the two the one that was
             not used is ``cancelled``.
         error: The provider's own exception, if any.
+        pool: Name of the pool that the model was picked from.
+        started_at: Monotonic seconds when it began.
+        first_token_s: Seconds to the first token of a stream; None if there was none.
+        wait_s: Seconds that the call had paused before it, >= 0.
+        usage: Tokens of the answer.
+        cost_usd: What the answer cost, >= 0; None if that is not known.
     """
 
     model: str
@@ -134,11 +142,18 @@ class Attempt:
     probe: bool = False
     hedge: bool = False
     error: BaseException | None = field(default=None, compare=False, repr=False)
+    pool: str = ""
+    started_at: float = 0.0
+    first_token_s: float | None = None
+    wait_s: float = 0.0
+    usage: Usage = Usage()
+    cost_usd: float | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         # The exception stays: few client libraries make theirs so that they can be pickled.
         facts = (self.model, self.provider, self.kind, self.status, self.latency_s)
-        return Attempt, (*facts, self.probe, self.hedge)
+        times = (self.pool, self.started_at, self.first_token_s, self.wait_s)
+        return Attempt, (*facts, self.probe, self.hedge, None, *times, self.usage, self.cost_usd)
 
     def __str__(self) -> str:
         status = f" (HTTP {self.status})" if self.status else ""
@@ -154,4 +169,19 @@ class Attempt:
             "latency_s": round(self.latency_s, 6),
             "probe": self.probe,
             "hedge": self.hedge,
+            "pool": self.pool,
+            "started_at": self.started_at,
+            "first_token_s": self.first_token_s,
+            "wait_s": self.wait_s,
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
+            "cost_usd": self.cost_usd,
         }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Attempt:
+        """Return what ``as_dict`` told."""
+        facts = dict(told)
+        kind = facts.pop("kind")
+        usage = Usage(facts.pop("input_tokens"), facts.pop("output_tokens"))
+        return cls(**facts, kind=FailureKind(kind) if kind else None, usage=usage)

@@ -1,4 +1,4 @@
-"""A pool as its router uses it: members, picks, and what follows from outcomes.
+"""A pool as its router uses it: picks, and what follows from outcomes.
 
 Each method is one step; the caller holds the guard, around several pools at once where need be,
 and hands out the events after it. Knows no call and no other pool.
@@ -6,199 +6,29 @@ and hands out the events after it. Knows no call and no other pool.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from math import inf
+from collections.abc import Collection, Iterable
+from copy import deepcopy
 
-from capability_router.engine.accounts import Accounts
-from capability_router.engine.errors import UnknownModelError, nearest
-from capability_router.engine.events import (
-    EventEmitter,
-    ObservabilityConnector,
-    RoutingEvent,
-)
+from capability_router.engine.chance import draws_of
+from capability_router.engine.choice import Why
+from capability_router.engine.evidence import Evidence, sights
 from capability_router.engine.faults import FaultRule
-from capability_router.engine.inquiry import Inquiry
-from capability_router.engine.lanes import Lanes
 from capability_router.engine.lease import Lease
 from capability_router.engine.ledger import Reservation, give_back
 from capability_router.engine.member import Member, Order, Standby
-from capability_router.engine.membership import PoolPreferences, places_of
 from capability_router.engine.model import Model
 from capability_router.engine.outcome import Failure, Outcome
+from capability_router.engine.pool_members import PoolMembers
 from capability_router.engine.preferring import preferred
-from capability_router.engine.rationing import Rationing
 from capability_router.engine.request import CompletionRequest
-from capability_router.engine.retry import RetryAccount
-from capability_router.engine.roster import Roster
 from capability_router.engine.rotation import RotationPolicy
-from capability_router.engine.rotator import Rotator
-from capability_router.engine.state import ModelState
-from capability_router.engine.tempo import Tempo
-from capability_router.engine.throttling import Throttling
-from capability_router.engine.till import Till
-from capability_router.engine.timetable import Timetable
-from capability_router.engine.timing import World, default_world
-from capability_router.engine.tree import CapabilityTree
+from capability_router.engine.selection import SelectionStrategy
 
 __all__ = ["RoutedPool"]
 
 
-class RoutedPool:
+class RoutedPool(PoolMembers):
     """The steps that a router takes on a pool; ``CapabilityPool`` tells of the arguments."""
-
-    def __init__(
-        self,
-        name: str,
-        hierarchy_node: str,
-        rotation_policy: RotationPolicy,
-        event_emitter: EventEmitter,
-        *,
-        preferences: PoolPreferences | None = None,
-        tree: CapabilityTree | None = None,
-        states: dict[str, ModelState] | None = None,
-        accounts: Accounts | None = None,
-        world: World | None = None,
-        guard: AbstractContextManager[object] | None = None,
-        observability: ObservabilityConnector | None = None,
-        outbox: list[RoutingEvent] | None = None,
-    ) -> None:
-        self._tree = tree if tree is not None else CapabilityTree()
-        self.name = name
-        self.hierarchy_node = self._tree.resolve(hierarchy_node).path
-        self._preferences = preferences or PoolPreferences()
-        self._emitter = event_emitter
-        self._observability = observability
-        self._managed = outbox is not None
-        self._outbox = outbox if outbox is not None else []
-        self._states = states if states is not None else {}
-        self._accounts = accounts or Accounts({})
-        self._world = world or default_world()
-        self._guard = guard if guard is not None else nullcontext()
-        self._lanes = Lanes(rotation_policy.selection, self._world.rng)
-        self._roster = Roster(name, self._lanes, self._outbox)
-        self._rotator = Rotator(self._roster, rotation_policy, self._world)
-        self._timetable = Timetable(self._roster, self._rotator, self._world)
-        self._agenda = self._timetable.agenda
-        self._till = Till(name, rotation_policy.limits, self._world, self._outbox)
-        self.rationing = Rationing(self._roster, self._till, self._world)
-        self._throttle(rotation_policy.throttling)
-        self.inquiry = Inquiry(self._roster, self._till)
-        self._retries = RetryAccount(rotation_policy.retry.budget, self.now())
-        self.tempo = Tempo()
-        self._timetable.start(self.now())
-        self._joined = 0
-        self._total_requests = 0
-        self._calls = 0
-
-    @property
-    def rotation_policy(self) -> RotationPolicy:
-        """When models leave, return, and which one serves."""
-        return self._rotator.policy
-
-    def covers(self, model: Model) -> bool:
-        """Return whether the model belongs here: at or under the node, and not filtered out."""
-        places = places_of(model, self._tree)
-        return self.hierarchy_node in places and self._preferences.admits(model)
-
-    def join(self, model: Model) -> None:
-        """Take in a model that the pool covers."""
-        if model.id in self._roster.members:
-            return
-        now = self.now()
-        self._joined += 1
-        member = Member(
-            model=model,
-            state=self._states.setdefault(model.id, ModelState()),
-            rank=(*self._preferences.rank(model), self._joined),
-            places=places_of(model, self._tree),
-            active_since=now,
-            meters=self._accounts.of(model),
-        )
-        member.served_before = member.state.successes
-        self._roster.join(member)
-        self._timetable.joined(member, now)
-        self.rationing.hold(member, now)
-
-    def leave(self, model: Model) -> None:
-        """Drop a model."""
-        member = self._roster.members.get(model.id)
-        if member is not None:
-            self._roster.leave(member, self.now())
-            self._rotator.keep_enough(self.now())
-
-    def exchange(self, model: Model) -> None:
-        """Take other facts of a member, which keeps its standing."""
-        member, meters = self._roster.members[model.id], self._accounts.of(model)
-        if (model, meters) == (member.model, member.meters):
-            return
-        self._roster.take_out(member)
-        member.model = model
-        member.rank = (*self._preferences.rank(model), member.rank[-1])
-        member.places = places_of(model, self._tree)
-        member.meters = meters
-        self._roster.order_anew(member)
-        self._timetable.lift_what_is_over(self.now())
-        self._timetable.joined(member, self.now())
-        self.rationing.hold(member, self.now())
-
-    def change(
-        self, policy: RotationPolicy, preferences: PoolPreferences, tree: CapabilityTree
-    ) -> None:
-        """Go by another policy and other preferences; members keep their standing.
-
-        Who is to join or leave for it is the router's to find out.
-        """
-        now, self._tree = self.now(), tree
-        if (policy, preferences) == (self.rotation_policy, self._preferences):
-            return
-        self._preferences = preferences
-        if policy.retry.budget != self.rotation_policy.retry.budget:
-            self._retries = RetryAccount(policy.retry.budget, now)
-        self._rotator.policy = policy
-        self._throttle(policy.throttling)
-        self._till.change(policy.limits)
-        self._till.refill(now)
-        for member in self._roster.members.values():
-            member.rank = (*preferences.rank(member.model), member.rank[-1])
-        self._order_anew()
-        self._timetable.start(now)
-        self._rotator.keep_enough(now)
-
-    def reorder(self, place: Mapping[str, int]) -> None:
-        """Let members come in another order where nothing else tells them apart.
-
-        Args:
-            place: Place of each model by its id, low is first.
-        """
-        if self._roster.reorder(place):
-            self._joined = len(place)
-            self._order_anew()
-
-    def take_over(self, model_id: str, orders: Iterable[Order]) -> None:
-        """Let orders that hold a model elsewhere hold it here as well."""
-        for order in orders:
-            self._roster.send_away(self._roster.members[model_id], order, self.now())
-
-    def look_again(self) -> None:
-        """Find out who has to rest and who may return, after anything has changed."""
-        self._timetable.lift_what_is_over(self.now())
-        self.rationing.look_again(self.now())
-
-    def send_away(self, model: Model, reason: str) -> bool:
-        """Move a model to standby by a person's order; return whether only a person ends it."""
-        now = self.now()
-        member = self._member(model)
-        order = self._rotator.order(member, reason, now)
-        self._roster.send_away(member, order, now)
-        return order.until == inf
-
-    def take_back(self, model: Model) -> None:
-        """Move a model back to active by a person's order, unless a limit holds it back."""
-        member, now = self._member(model), self.now()
-        self._rotator.take_back(member, now)
-        self.rationing.hold(member, now)
-        self._timetable.retire(member, now)
 
     def pick(
         self,
@@ -225,6 +55,7 @@ class RoutedPool:
             trials: False to hand out active models only.
         """
         roster, trial_first = self._roster, trial_first and not tried
+        self._draws.clear()
         if now >= roster.next_at or now >= self._agenda.next_at:
             self._timetable.run(now)
             if trial_first and (lease := self._try_first(request, node, now)):
@@ -245,6 +76,7 @@ class RoutedPool:
                 due = preferred(roster.due(now, node), request.prefers)
                 return self._try_one(due, request, node, tried, now)
             member, reserved = found
+        evidence = self.evidence(request, node, tried, now, member, Why.STRATEGY, strategy)
         noted = False
         try:
             strategy.chosen(member, avoid, now)
@@ -253,7 +85,7 @@ class RoutedPool:
             if not noted:
                 # A strategy may be somebody else's code: what it breaks must not stay taken.
                 give_back(reserved, now)
-        return self._hand_out(Lease(member, self, request, node, now, strategy, reserved))
+        return self._hand_out(Lease(member, self, request, node, now, strategy, reserved, evidence))
 
     def pick_early(
         self, request: CompletionRequest, node: str, tried: Collection[str], now: float
@@ -278,7 +110,77 @@ class RoutedPool:
         reserved = self._till.reserve(member, request, now) if self._till.is_open(now) else None
         if reserved is None:
             return None
-        return self._hand_out(Lease(member, self, request, node, now, None, reserved))
+        evidence = self.evidence(request, node, (), now, member, Why.AGAIN)
+        return self._hand_out(Lease(member, self, request, node, now, None, reserved, evidence))
+
+    def evidence(
+        self,
+        request: CompletionRequest,
+        node: str,
+        tried: Collection[str],
+        now: float,
+        chosen: Member | None,
+        why: Why,
+        strategy: SelectionStrategy | None = None,
+    ) -> Evidence:
+        """Note why a member was chosen, or that nobody could be; ``Evidence`` tells the rest."""
+        members = self._roster.members
+        return Evidence(
+            now,
+            self.name,
+            node,
+            self._terms,
+            request,
+            tried,
+            chosen.model.id if chosen else None,
+            why,
+            sights(members, node, chosen, strategy, request, now),
+            len(members),
+            tuple(self._draws) if strategy else (),
+        )
+
+    def peek(
+        self,
+        request: CompletionRequest,
+        node: str,
+        tried: Collection[str],
+        now: float,
+        *,
+        trial_first: bool = True,
+    ) -> Evidence | None:
+        """Return what ``pick`` would note, and hand nobody out; None if nobody can serve.
+
+        That a request passes over throttled models by chance is left out.
+        """
+        self._timetable.run(now)
+        if self._till.closed_until > now:
+            return None
+        due = [*preferred(self._roster.due(now, node), request.prefers)]
+        fits = next((m for m in due if self._fits(m, request, node, tried, now)), None)
+        if fits is not None and trial_first and not tried and not request.prefers:
+            return self.evidence(request, node, tried, now, fits, Why.TRIAL)
+        rng = deepcopy(self._world.rng)
+        strategy = self._lanes.copy(node, request, rng)
+        for avoid in (self._roster.avoiding(tried, now), tried):
+            member = self._peek_active(strategy, request, avoid, now)
+            if member is not None:
+                first = self._goes_first(fits, member, request) and trial_first and not tried
+                why, member = (Why.TRIAL, fits) if first else (Why.STRATEGY, member)
+                self._draws[:] = draws_of(rng)
+                return self.evidence(request, node, tried, now, member, why, strategy)
+        if fits is None:
+            return None
+        return self.evidence(request, node, tried, now, fits, Why.TRIAL)
+
+    def peek_early(
+        self, request: CompletionRequest, node: str, tried: Collection[str], now: float
+    ) -> Evidence | None:
+        """Return what ``pick_early`` would note, and hand nobody out."""
+        early = preferred(self._roster.early(now), request.prefers)
+        fits = next((m for m in early if self._fits(m, request, node, tried, now)), None)
+        if fits is None:
+            return None
+        return self.evidence(request, node, tried, now, fits, Why.PANIC)
 
     def due_trials(self, now: float) -> list[Model]:
         """Return the models whose trial is due."""
@@ -337,14 +239,6 @@ class RoutedPool:
         """Take one repetition of the same model from the pool's budget, if one is left."""
         return self._retries.withdraw(self._calls, now)
 
-    def _throttle(self, throttling: Throttling | None) -> None:
-        self.rationing.throttling = throttling
-        self._throttles = throttling is not None
-
-    def _order_anew(self) -> None:
-        active = [m for m in self._roster.members.values() if m.standby is None]
-        self._lanes.remake(self.rotation_policy.selection, active)
-
     def _try_first(self, request: CompletionRequest, node: str, now: float) -> Lease | None:
         """Put a member on trial in a fresh call, unless one that is preferred more can serve."""
         due: Iterable[Member] = self._roster.due(now, node)
@@ -353,6 +247,38 @@ class RoutedPool:
             serving = self._lanes.lane(node, request).choose(request, avoid, now)
             due = preferred(due, request.prefers, serving)
         return self._try_one(due, request, node, (), now)
+
+    def _goes_first(self, due: Member | None, serving: Member, request: CompletionRequest) -> bool:
+        """Whether a trial that is due goes before one that would serve."""
+        return due is not None and due in preferred([due], request.prefers, serving)
+
+    def _peek_active(
+        self,
+        strategy: SelectionStrategy,
+        request: CompletionRequest,
+        avoid: Collection[str],
+        now: float,
+    ) -> Member | None:
+        """Return whom a strategy puts first of those whose limits have enough left."""
+        out = dict.fromkeys(avoid)
+        while (member := strategy.choose(request, out, now)) is not None:
+            if not self._till.shortage(member, request, now):
+                return member
+            out[member.model.id] = None
+        return None
+
+    def _fits(
+        self,
+        member: Member,
+        request: CompletionRequest,
+        node: str,
+        tried: Collection[str],
+        now: float,
+    ) -> bool:
+        """Whether a member on standby could serve a request, limits and all."""
+        here = node in member.places and member.model.lacks(request) is None
+        free = member.model.id not in tried and not member.state.is_full
+        return here and free and not self._till.shortage(member, request, now)
 
     def _try_one(
         self,
@@ -372,8 +298,9 @@ class RoutedPool:
                 continue
             reserved = self._till.reserve(member, request, now)
             if reserved is not None:
+                evidence = self.evidence(request, node, tried, now, member, Why.TRIAL)
                 trial = self._roster.start_trial(member, now)
-                lease = Lease(member, self, request, node, now, None, reserved, trial)
+                lease = Lease(member, self, request, node, now, None, reserved, evidence, trial)
                 break
             short.append(member)
         for member in short:
@@ -383,13 +310,3 @@ class RoutedPool:
     def _hand_out(self, lease: Lease) -> Lease:
         self._total_requests += 1
         return lease
-
-    def _member(self, model: Model) -> Member:
-        members = self._roster.members
-        if model.id not in members:
-            raise UnknownModelError(model.id, nearest(model.id, list(members)))
-        return members[model.id]
-
-    def now(self) -> float:
-        """Return monotonic seconds."""
-        return self._world.clock.now()

@@ -61,6 +61,11 @@ class Preferring:
         if learn is not None:
             learn(member, node, outcome, latency_s)
 
+    def score(self, member: Member, request: CompletionRequest, now: float) -> float | None:
+        """Return what a member is compared by: what the strategy of its provider compares."""
+        score = getattr(self._strategy_of(member), "score", None)
+        return score(member, request, now) if score else None
+
     def _strategy_of(self, member: Member) -> SelectionStrategy:
         return self._preferred.get(member.model.provider, self._others)
 

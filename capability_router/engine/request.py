@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from capability_router.engine.feature import features_of
 
@@ -75,6 +76,27 @@ class CompletionRequest:
     def tokens(self) -> int:
         """Tokens that must fit into the context window."""
         return self.input_tokens + self.output_tokens
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what is asked for as JSON-ready values, without what was not said."""
+        said = {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if getattr(self, each.name) != each.default
+        }
+        for name, order in (("requires", sorted), ("prefers", list)):
+            if name in said:
+                said[name] = order(said[name])
+        return said
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> CompletionRequest:
+        """Return what ``as_dict`` told.
+
+        Raises:
+            TypeError, ValueError: If it is no request.
+        """
+        return cls(**{**told, "requires": frozenset(told.get("requires", ()))})
 
 
 def _check_time(name: str, seconds: object) -> None:

@@ -15,85 +15,14 @@ from random import Random
 
 from capability_router.engine.member import Member
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.urn import FEW, MANY_DRAWS, Urn, untried
 
-__all__ = ["LatencyFirst", "LeastInFlight", "LoadBalanced", "Urn", "Weighted"]
+__all__ = ["LatencyFirst", "LeastInFlight", "LoadBalanced", "Weighted"]
 
-_FEW = 12
-"""Members up to which all are looked at: a pool is rarely larger, and two draws out of so few
-would miss the best one most of the time."""
 _FEW_WITH_LIMITS = 4
-"""The same where each has several meters to be read, which takes longer than all the rest."""
-_DRAWS = 16
-"""Draws until another way is taken. Where one in ten succeeds, as where all members have just come
-back, four of five calls have succeeded by then."""
+"""As ``FEW``, where each has several meters to be read, which takes longer than all the rest."""
 _PENALTY_S = 1e12
 """Longer than any answer takes."""
-
-
-class Urn:
-    """Members to draw from; each change and each draw costs the same however many there are.
-
-    Args:
-        rng: Source of chance.
-
-    Attributes:
-        members: Those that are in it, in no order.
-    """
-
-    __slots__ = ("_places", "_random", "members")
-
-    def __init__(self, rng: Random) -> None:
-        self._random = rng.random
-        self._places: dict[str, int] = {}
-        self.members: list[Member] = []
-
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def admit(self, member: Member) -> None:
-        """Put a member in."""
-        self._places[member.model.id] = len(self.members)
-        self.members.append(member)
-
-    def withdraw(self, member: Member) -> None:
-        """Take a member out; the last one takes its place."""
-        place, last = self._places.pop(member.model.id), self.members.pop()
-        if place < len(self.members):
-            self.members[place] = last
-            self._places[last.model.id] = place
-
-    def draw(self, tried: Collection[str] = ()) -> Member | None:
-        """Return a member that is not tried, each as likely as another; None if all are tried."""
-        members = self.members
-        if not tried and members:
-            return members[int(self._random() * len(members))]
-        for _ in range(_DRAWS if members else 0):
-            drawn = members[int(self._random() * len(members))]
-            if drawn.model.id not in tried:
-                return drawn
-        left = _untried(members, tried)
-        return left[int(self._random() * len(left))] if left else None
-
-    def draw_two(self, tried: Collection[str] = ()) -> tuple[Member, Member] | None:
-        """Return two members that are not tried, each two as likely as others.
-
-        Returns:
-            Two different ones; the same one twice if no other is left; None if none is.
-        """
-        if not tried and self.members:
-            return self._two_of(self.members)
-        for _ in range(_DRAWS if len(self.members) > _FEW else 0):
-            one, other = self._two_of(self.members)
-            if one.model.id not in tried and other.model.id not in tried:
-                return one, other
-        left = _untried(self.members, tried)
-        return self._two_of(left) if left else None
-
-    def _two_of(self, members: list[Member]) -> tuple[Member, Member]:
-        last = len(members) - 1
-        first, second = int(self._random() * (last + 1)), int(self._random() * last)
-        # Out of all but the first: those that stand at or behind it have moved up by one.
-        return members[first], members[second + (second >= first and last > 0)]
 
 
 class _Drawing:
@@ -121,7 +50,7 @@ class _Drawing:
         """All that one that was drawn is compared with: one other where there are more than few."""
         members = self._urn.members
         if len(members) <= few:
-            return _untried(members, tried)
+            return untried(members, tried)
         rival = self._urn.draw(tried)
         return [] if rival is None else [rival]
 
@@ -197,7 +126,7 @@ class Weighted:
             self._sum_up()
         found = self._draw(tried, now) if self._sums else None
         if found is None and tried:
-            found = self._draw_from_untried(tried)
+            found = self._draw_fromuntried(tried)
         if found is None and 0.0 in self._urns:
             found = self._urns[0.0].draw(tried)
         return found
@@ -205,11 +134,17 @@ class Weighted:
     def chosen(self, member: Member, tried: Collection[str], now: float) -> None:
         """Nothing to note: each draw is on its own."""
 
+    def score(self, member: Member, request: CompletionRequest, now: float) -> float | None:
+        """Return what a member is compared by: its weight, as far as it has it already."""
+        age_s = now - member.recovered_at
+        share = 1.0 if age_s >= self._slow_start_s else self._share(age_s)
+        return self._weight(member) * share
+
     def _draw(self, tried: Collection[str], now: float) -> Member | None:
         """Draw until one is not tried and not held back; the last untried one if none is."""
         random, sums, found = self._random, self._sums, None
         last = len(sums) - 1
-        for _ in range(_DRAWS):
+        for _ in range(MANY_DRAWS):
             group = self._groups[bisect(sums, random() * sums[-1], 0, last)]
             drawn = group[int(random() * len(group))]
             if tried and drawn.model.id in tried:
@@ -223,9 +158,9 @@ class Weighted:
     def _share(self, age_s: float) -> float:
         return max(self._slow_start_from, age_s / self._slow_start_s)
 
-    def _draw_from_untried(self, tried: Collection[str]) -> Member | None:
+    def _draw_fromuntried(self, tried: Collection[str]) -> Member | None:
         """The slow way, where the tried ones have nearly all of the weight."""
-        left = [m for group in self._groups for m in _untried(group, tried)]
+        left = [m for group in self._groups for m in untried(group, tried)]
         return self._rng.choices(left, [*map(self._weight, left)])[0] if left else None
 
     def _sum_up(self) -> None:
@@ -290,6 +225,10 @@ class LatencyFirst(_Drawing):
         """Remember the member: it is compared with those that are drawn next."""
         self._last = member
 
+    def score(self, member: Member, request: CompletionRequest, now: float) -> float | None:
+        """Return what a member is compared by: seconds times requests in flight with this one."""
+        return self._cost(member, now)
+
 
 class LeastInFlight(_Drawing):
     """The member with the fewest requests in flight, whatever its rank; any of several.
@@ -310,10 +249,14 @@ class LeastInFlight(_Drawing):
         if best is None or not best.state.in_flight:
             return best
         fewest = best.state.in_flight
-        for member in self._rivals(tried, _FEW):
+        for member in self._rivals(tried, FEW):
             if member.state.in_flight < fewest:
                 best, fewest = member, member.state.in_flight
         return best
+
+    def score(self, member: Member, request: CompletionRequest, now: float) -> float | None:
+        """Return what a member is compared by: requests in flight, the fewest first."""
+        return member.state.in_flight
 
 
 class LoadBalanced(_Drawing):
@@ -338,7 +281,7 @@ class LoadBalanced(_Drawing):
         super().__init__(rng)
         if by not in _LOADS:
             raise ValueError(f"by {by!r} must be one of {', '.join(_LOADS)}")
-        self._load, self._least = _LOADS[by]
+        self._load, self._unlimited = _LOADS[by]
 
     def choose(
         self, request: CompletionRequest, tried: Collection[str], now: float
@@ -348,12 +291,16 @@ class LoadBalanced(_Drawing):
         if best is None or not (best.meters or best.state.in_flight):
             # Nobody can have more left than everything.
             return best
-        load_of, unlimited, least = self._load, self._least, self._load(best, now)
+        load_of, unlimited, least = self._load, self._unlimited, self._load(best, now)
         for member in self._rivals(tried, _FEW_WITH_LIMITS):
             load = load_of(member, now) if member.meters else unlimited
             if load < least or (load == least and member.state.in_flight < best.state.in_flight):
                 best, least = member, load
         return best
+
+    def score(self, member: Member, request: CompletionRequest, now: float) -> float | None:
+        """Return what a member is compared by: its load, the least first."""
+        return self._load(member, now) if member.meters else self._unlimited
 
 
 def _requests_lacking(member: Member, now: float) -> float:
@@ -365,10 +312,6 @@ _LOADS: dict[str, tuple[Callable[[Member, float], float], float]] = {
     "relative": (Member.used, 0.0),
     "absolute": (_requests_lacking, -inf),
 }
-
-
-def _untried(members: list[Member], tried: Collection[str]) -> list[Member]:
-    return [m for m in members if m.model.id not in tried] if tried else members
 
 
 def _cost_by_answer(member: Member, now: float) -> float:

@@ -34,6 +34,7 @@ class Scored:
         del rng
         self._score = score
         self._ranking = Ranking()
+        self._last: dict[str, float | None] = {}
 
     def admit(self, member: Member) -> None:
         """Take in a member that became active."""
@@ -42,6 +43,7 @@ class Scored:
     def withdraw(self, member: Member) -> None:
         """Drop a member that is active no more."""
         self._ranking.withdraw(member)
+        self._last.pop(member.model.id, None)
 
     def choose(
         self, request: CompletionRequest, tried: Collection[str], now: float
@@ -58,12 +60,17 @@ class Scored:
             if member.model.id in tried:
                 continue
             score = _checked(self._score(member.model, request), member.model)
+            self._last[member.model.id] = score
             if score is not None and (best is None or score > highest):
                 best, highest = member, score
         return best
 
     def chosen(self, member: Member, tried: Collection[str], now: float) -> None:
         """Nothing to note: the scores are asked for anew."""
+
+    def score(self, member: Member, request: CompletionRequest, now: float) -> float | None:
+        """Return what a member is compared by: what the function said last, the highest first."""
+        return self._last.get(member.model.id)
 
 
 def _checked(score: object, model: Model) -> float | None:

@@ -34,7 +34,8 @@ class SelectionStrategy(Protocol):
     """The order in which active members serve one kind of request; used by one thread at a time.
 
     A pool makes one for each combination of node, features and context window that it is asked
-    for, and tells it of the active members that can serve it.
+    for, and tells it of the active members that can serve it. One that compares members by a
+    number may tell it by ``score(member, request, now)``, and one that learns may have ``learn``.
     """
 
     def admit(self, member: Member) -> None:
@@ -213,6 +214,12 @@ class Priority:
         learn = getattr(equals[0], "learn", None) if equals else None
         if learn is not None:
             learn(member, node, outcome, latency_s)
+
+    def score(self, member: Member, request: CompletionRequest, now: float) -> float | None:
+        """Return what a member is compared by: what the fallback compares."""
+        equals = self._equals.get(self._rank(member))
+        score = getattr(equals[0], "score", None) if equals else None
+        return score(member, request, now) if score else None
 
     def _rank(self, member: Member) -> tuple[int, ...]:
         """Without a fallback all are of one group, which keeps the whole order by itself."""

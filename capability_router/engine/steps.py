@@ -7,9 +7,11 @@ from math import inf
 
 from capability_router.engine.lease import Lease
 from capability_router.engine.model import Model
-from capability_router.engine.outcome import Attempt, Failure, FailureKind
+from capability_router.engine.outcome import Attempt, Failure, FailureKind, Usage
 
 __all__ = ["Step", "Stop", "Try", "Wait"]
+
+_NOTHING = Usage()
 
 
 @dataclass(eq=False, slots=True)
@@ -31,6 +33,7 @@ class Try:
         restarts: True if it begins although the caller has a part of another one.
         hedge: True if it runs beside an attempt that takes long.
         seen_s: Seconds to its first token, once that has come.
+        waited_s: Seconds that the call had paused before it.
     """
 
     lease: Lease
@@ -44,6 +47,7 @@ class Try:
     restarts: bool = False
     hedge: bool = False
     seen_s: float | None = None
+    waited_s: float = 0.0
 
     @property
     def silence_s(self) -> float:
@@ -62,14 +66,16 @@ class Try:
             return replace(failure, kind=FailureKind.UNSUPPORTED)
         return failure
 
-    def record(self, failure: Failure | None, now: float) -> Attempt:
+    def record(self, failure: Failure | None, now: float, usage: Usage = _NOTHING) -> Attempt:
         """Return the line of the call's history that this attempt ends as.
 
         Args:
             failure: How it failed; None if it served.
             now: Monotonic seconds.
+            usage: Tokens of its answer.
         """
         lease = self.lease
+        priced = failure is None and lease.model.price is not None
         return Attempt(
             model=lease.model.id,
             provider=lease.model.provider,
@@ -79,6 +85,12 @@ class Try:
             probe=lease.probe,
             hedge=self.hedge,
             error=failure.error if failure else None,
+            pool=lease.pool.name,
+            started_at=lease.started_at,
+            first_token_s=self.seen_s,
+            wait_s=self.waited_s,
+            usage=usage,
+            cost_usd=lease.model.cost_usd(usage) if priced else usage.cost_usd,
         )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -145,7 +146,15 @@ def test_attempt_is_one_readable_line_and_plain_values() -> None:
         "latency_s": 1.234568,
         "probe": False,
         "hedge": False,
+        "pool": "",
+        "started_at": 0.0,
+        "first_token_s": None,
+        "wait_s": 0.0,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cost_usd": None,
     }
+    assert Attempt.from_dict(attempt.as_dict()) == replace(attempt, latency_s=1.234568)
 
 
 @pytest.mark.parametrize("concurrency", [0, -1])

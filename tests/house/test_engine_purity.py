@@ -42,7 +42,7 @@ CLOCK_READS = {"now", "today", "utcnow"}
 # Where code that is not ours is called, and must not be able to harm the caller.
 CALLS_FOREIGN_CODE = {
     f"{ENGINE}/events.py": "subscribers",
-    f"{ENGINE}/router.py": "the select functions of a configuration",
+    f"{ENGINE}/blueprint.py": "the select functions of a configuration",
 }
 
 
