@@ -1,0 +1,73 @@
+"""What happened, in words: one wording for the page and for the terminal.
+
+Words of identifiers, such as reasons, stay what they are; only their underscores become spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["GLYPHS", "STATES", "ago", "event_words", "from_now", "plain"]
+
+GLYPHS: Mapping[str, str] = MappingProxyType(
+    {"good": "●", "bad": "○", "trial": "◐", "failed": "✕", "plain": "·"}
+)
+"""A sign for each tone, so that none is told by its colour alone."""
+
+STATES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"active": ("good", "active"), "standby": ("bad", "standby"), "on_trial": ("trial", "on trial")}
+)
+"""Tone and word of each state of a model."""
+
+_EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "model_activated": ("good", "is active again"),
+        "model_deactivated": ("bad", "is on standby"),
+        "model_rotated": ("plain", "serves next"),
+        "model_spared": ("trial", "is spared and serves last"),
+        "probe_started": ("trial", "is on trial"),
+        "probe_failed": ("failed", "failed its trial"),
+        "probe_returned": ("bad", "ended its trial without a result"),
+        "standby_extended": ("bad", "stays on standby for longer"),
+        "standby_restored": ("bad", "stays on standby for less long"),
+        "pool_closed": ("bad", "is closed"),
+        "pool_opened": ("good", "is open again"),
+        "models_updated": ("plain", "the set of models has changed"),
+        "provider_deactivated": ("bad", "the whole provider is on standby"),
+        "provider_recovered": ("good", "the whole provider is back"),
+        "provider_health_changed": ("plain", "health of the provider"),
+        "panic": ("trial", "is tried before its time"),
+        "degraded": ("trial", "a related capability stands in"),
+        "budget_exhausted": ("bad", "has no repetitions left"),
+    }
+)
+
+
+def event_words(kind: str, reason: str) -> tuple[str, str]:
+    """Return the tone and the words of an event; a kind that is not known tells itself."""
+    if kind == "pool_membership_changed":
+        return "plain", "left the pool" if reason == "removed" else "joined the pool"
+    return _EVENTS.get(kind, ("plain", plain(kind)))
+
+
+def plain(identifier: str) -> str:
+    """Return an identifier as words: ``rate_limited`` as ``rate limited``."""
+    return identifier.replace("_", " ")
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was, for people: ``12 s ago``."""
+    return "now" if seconds < 1 else f"{_rounded(seconds)} ago"
+
+
+def from_now(seconds: float) -> str:
+    """Return when something is to be, for people: ``in 12 s``, or ``due``."""
+    return "due" if seconds < 1 else f"in {_rounded(seconds)}"
+
+
+def _rounded(seconds: float) -> str:
+    for unit, size, below in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
+        if seconds < below:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds // 86_400:.0f} d"
