@@ -99,6 +99,7 @@ _HOMES = {
     "Why": "engine.choice",
     "adiscover": "catalogue.discovery",
     "discover": "catalogue.discovery",
+    "serve_page": "watching.page",
     "strategy": "registry",
 }
 """Each public name and the module below this package that defines it."""

@@ -262,6 +262,9 @@ from capability_router.registry import (
 from capability_router.router import (
     CapabilityRouter as CapabilityRouter,
 )
+from capability_router.watching.page import (
+    serve_page as serve_page,
+)
 
 __all__ = [
     "FAULT_TABLE",
@@ -351,5 +354,6 @@ __all__ = [
     "Why",
     "adiscover",
     "discover",
+    "serve_page",
     "strategy",
 ]

@@ -27,6 +27,7 @@ class _Place:
 
     file: tuple[int, int]
     offset: int = 0
+    is_at_end: bool = False
 
 
 class LogFollower:
@@ -62,10 +63,9 @@ class LogFollower:
         places = self._to_read()
         for path, place in places:
             self._place = place
-            found = self._read(path, place, is_complete=place is not places[-1][1])
-            if found is None:
+            records += self._read(path, place, is_complete=place is not places[-1][1])
+            if not place.is_at_end:
                 break
-            records += found
         return records
 
     def close(self) -> None:
@@ -95,24 +95,25 @@ class LogFollower:
         backups = (Path(f"{self._path}.{number}") for number in range(1, _MOST_BACKUPS + 1))
         return [self._path, *backups]
 
-    def _read(self, path: Path, place: _Place, *, is_complete: bool) -> list[Record] | None:
-        """Return the new records of a file; None if the rest of it is for the next time."""
+    def _read(self, path: Path, place: _Place, *, is_complete: bool) -> list[Record]:
+        place.is_at_end = False
         try:
             file = path.open("rb")
         except FileNotFoundError:
-            return None
+            return []
         with file:
             stat = os.fstat(file.fileno())
             if (stat.st_dev, stat.st_ino) != place.file:
                 # Rotated since it was looked for: what stands here now is another file.
-                return None
+                return []
             if stat.st_size < place.offset:
                 # Cut short and begun anew under the same name.
                 place.offset = 0
             file.seek(place.offset)
             text = file.read(_AT_ONCE)
+        place.is_at_end = len(text) < _AT_ONCE
         whole, _, rest = text.rpartition(b"\n")
-        if len(rest) > _LONGEST_LINE or (is_complete and len(text) < _AT_ONCE):
+        if len(rest) > _LONGEST_LINE or (is_complete and place.is_at_end):
             # No end of a line will come any more, or none that is worth waiting for.
             whole, rest = text, b""
         place.offset += len(text) - len(rest)
