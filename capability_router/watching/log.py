@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -34,19 +35,18 @@ class LogFollower:
     """The records of a log, from its oldest backup on, as they are written.
 
     When the log is renamed to ``NAME.1`` and begun anew, reading goes on behind what was read, in
-    whichever backup that is by now. A line without its end is read once it has one.
+    whichever backup that is by now. A line without its end is read once it has one. One that is no
+    JSON object, or longer than 1 MB, becomes an empty record, which is none that anybody knows.
 
     Args:
         path: The log; it may come into being later.
-
-    Attributes:
-        malformed: Lines so far that were no JSON object, or longer than 1 MB.
+        before: Records that stand before those of the log.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, before: Sequence[Record] = ()) -> None:
         self._path = path
         self._place: _Place | None = None
-        self.malformed = 0
+        self._before = before
 
     @property
     def title(self) -> str:
@@ -59,7 +59,7 @@ class LogFollower:
         Raises:
             OSError: If a file is there and cannot be read.
         """
-        records: list[Record] = []
+        records, self._before = list(self._before), ()
         places = self._to_read()
         for path, place in places:
             self._place = place
@@ -117,16 +117,14 @@ class LogFollower:
             # No end of a line will come any more, or none that is worth waiting for.
             whole, rest = text, b""
         place.offset += len(text) - len(rest)
-        return [record for line in whole.splitlines() if (record := self._parsed(line))]
+        return [record for line in whole.splitlines() if (record := _parsed(line)) is not None]
 
-    def _parsed(self, line: bytes) -> Record | None:
-        if not line.strip():
-            return None
-        try:
-            value: object = json.loads(line) if len(line) <= _LONGEST_LINE else None
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            self.malformed += 1
-            return None
-        return cast("Record", value)
+
+def _parsed(line: bytes) -> Record | None:
+    if not line.strip():
+        return None
+    try:
+        value: object = json.loads(line) if len(line) <= _LONGEST_LINE else None
+    except (ValueError, RecursionError):
+        value = None
+    return cast("Record", value) if isinstance(value, dict) else {}

@@ -90,8 +90,19 @@ class View:
                 for name, each in self.providers.items()
             ],
             "models": {model: tally.as_dict() for model, tally in self.tallies.items()},
+            "counts": self.counts(),
             "skipped": self.skipped,
         }
+
+    def counts(self) -> dict[str, int]:
+        """Return how many models are on standby in any pool, on trial in any, or active in all."""
+        states: dict[str, set[str]] = {"standby": set(), "on_trial": set(), "active": set()}
+        for pool in self.pools.values():
+            for model, standing in pool.members.items():
+                states.setdefault(standing.state, set()).add(model)
+        others = set[str]().union(*(ids for state, ids in states.items() if state != "active"))
+        counts = {state: len(ids) for state, ids in states.items()}
+        return counts | {"active": len(states["active"] - others)}
 
     def rows_after(self, revision: int) -> list[dict[str, object]]:
         """Return the events and decisions that came after a revision, oldest first."""

@@ -173,7 +173,7 @@ def test_a_model_that_left_a_pool_is_in_it_no_more() -> None:
 
 
 def test_the_health_of_a_provider_is_followed() -> None:
-    facts = {"pool": "", "model": ""}
+    facts: dict[str, Any] = {"pool": "", "model": ""}
     down = event("provider_deactivated", reason="billing", details={"provider": "a"}, **facts)
     view = viewed(down)
     assert (view.providers["a"].health, view.providers["a"].reason) == ("down", "billing")
@@ -182,6 +182,15 @@ def test_the_health_of_a_provider_is_followed() -> None:
     assert view.providers["a"].health == "degraded"
     view.take(event("provider_recovered", details={"provider": "a"}, **facts))
     assert view.providers["a"].health == "healthy"
+
+
+def test_a_model_counts_as_active_where_it_is_so_in_every_pool() -> None:
+    joined = [event("pool_membership_changed", reason="added", model=m) for m in ("a/1", "b/2")]
+    elsewhere = event("model_deactivated", pool="chat", reason="billing")
+    view = viewed(*joined, elsewhere)
+    assert view.counts() == {"active": 1, "standby": 1, "on_trial": 0}
+    view.take(event("probe_started", pool="chat", at=1.0))
+    assert view.counts() == {"active": 1, "standby": 0, "on_trial": 1}
 
 
 def test_attempts_are_counted_for_their_models() -> None:
