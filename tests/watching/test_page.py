@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import inspect
 import json
 import re
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from capability_router import CapabilityRouter, Model
+from capability_router.cli.watch import watch
 from capability_router.watching.page import LivePage, _Handler, serve_page
 
 
@@ -266,3 +269,12 @@ def test_no_key_is_on_the_page(router: CapabilityRouter) -> None:
         stream.next()
         router.deactivate("a/1", f"key {secret} is refused")
         assert secret not in json.dumps(stream.next())
+
+
+def test_the_documented_options_are_those_of_the_command() -> None:
+    documented = Path(__file__).parents[2].joinpath("docs", "watching.md").read_text("utf-8")
+    told = set(re.findall(r"`(--[a-z-]+)", documented))
+    parameters = inspect.signature(watch, eval_str=False).parameters
+    named = {"as_json": "json"}
+    options = {f"--{named.get(each, each).replace('_', '-')}" for each in parameters}
+    assert told == options - {"--log"}
