@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from capability_router.engine.timing import spell
 
@@ -17,8 +17,7 @@ __all__ = ["EventEmitter", "EventType", "ObservabilityConnector", "RoutingEvent"
 class EventType(StrEnum):
     """What happened."""
 
-    MODEL_ADDED = "model_added"
-    MODEL_REMOVED = "model_removed"
+    POOL_MEMBERSHIP_CHANGED = "pool_membership_changed"
     MODEL_DEACTIVATED = "model_deactivated"
     MODEL_ACTIVATED = "model_activated"
     MODEL_ROTATED = "model_rotated"
@@ -42,7 +41,8 @@ class RoutingEvent:
         pool: Name of the pool; empty where the event is about no pool.
         model: Id of the model; empty where the event is about the pool as a whole.
         at: Monotonic seconds of the router's clock.
-        reason: Why, for instance ``error_threshold`` or ``manual``; empty if there is none.
+        reason: Why, for instance ``error_threshold`` or ``manual``; ``added`` or ``removed`` where
+            the membership of a pool changed; empty if there is none.
         until: Monotonic seconds of the next trial, for a deactivation; None if it stays until
             it is recovered by hand.
         details: Further JSON-ready facts.
@@ -62,6 +62,39 @@ class RoutingEvent:
         reason = f" ({self.reason})" if self.reason else ""
         until = "" if self.until is None else f", for {spell(max(0.0, self.until - self.at))}"
         return f"{about}{reason}{until}"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the event as JSON-ready values, which ``from_dict`` reads."""
+        return {
+            "type": str(self.type),
+            "pool": self.pool,
+            "model": self.model,
+            "at": self.at,
+            "reason": str(self.reason),
+            "until": self.until,
+            "details": dict(self.details),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Return the event that ``as_dict`` has written down, also after JSON.
+
+        Args:
+            record: What ``as_dict`` returned; other keys are passed over.
+
+        Raises:
+            KeyError: If a key is missing.
+            ValueError: If there is no such type of event.
+        """
+        return cls(
+            type=EventType(record["type"]),
+            pool=record["pool"],
+            model=record["model"],
+            at=record["at"],
+            reason=record["reason"],
+            until=record["until"],
+            details=dict(record["details"]),
+        )
 
 
 Subscriber = Callable[[RoutingEvent], object]

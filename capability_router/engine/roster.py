@@ -80,7 +80,7 @@ class Roster:
         """Take a new member in as active."""
         self.members[member.model.id] = member
         self.order_anew(member)
-        self._tell(EventType.MODEL_ADDED, member, member.active_since)
+        self._tell_membership("added", member, member.active_since)
 
     def leave(self, member: Member, now: float) -> None:
         """Drop a member, whatever its standing."""
@@ -89,7 +89,7 @@ class Roster:
         self.take_out(member)
         if member.standby is not None:
             self._end_standby(member, member.standby)
-        self._tell(EventType.MODEL_REMOVED, member, now)
+        self._tell_membership("removed", member, now)
 
     def take_out(self, member: Member) -> None:
         """Take a member out of the order of service, for instance because its facts change."""
@@ -339,6 +339,10 @@ class Roster:
         self.next_return_at = self._returns[0][0] if self._returns else inf
         trials = (queue[0][0] for queue in self._trials.values() if queue)
         self.next_at = min(self.next_return_at, min(trials, default=inf))
+
+    def _tell_membership(self, change: str, member: Member, now: float) -> None:
+        told = (EventType.POOL_MEMBERSHIP_CHANGED, self._pool, member.model.id, now, change)
+        self._outbox.append(RoutingEvent(*told))
 
     def _tell(self, event_type: EventType, member: Member, now: float, reason: str = "") -> None:
         order = member.standby.order if member.standby else None

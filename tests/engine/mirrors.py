@@ -54,10 +54,11 @@ class Mirror:
 
     def _take_model(self, event: RoutingEvent, model: str, until: float) -> None:
         match event.type:
-            case EventType.MODEL_ADDED:
+            case EventType.POOL_MEMBERSHIP_CHANGED if event.reason == "added":
                 assert model not in self.active | self.standby.keys(), event
                 self.active.add(model)
-            case EventType.MODEL_REMOVED:
+            case EventType.POOL_MEMBERSHIP_CHANGED:
+                assert event.reason == "removed", event
                 assert (model in self.active) != (model in self.standby), event
                 self.active.discard(model)
                 self.standby.pop(model, None)

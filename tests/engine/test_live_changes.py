@@ -40,7 +40,10 @@ def test_filter_of_a_pool_may_change_and_each_move_is_told_once() -> None:
     rig.router.add_pool("text", TEXT, PRIORITY, PoolPreferences(excluded_providers=["c"]))
     del rig.events[:]
     rig.router.update_pool("text", preferences=PoolPreferences(excluded_providers=["a"]))
-    assert rig.told() == [(EventType.MODEL_REMOVED, "a/x"), (EventType.MODEL_ADDED, "c/z")]
+    assert [(event.type, event.model, event.reason) for event in rig.events] == [
+        (EventType.POOL_MEMBERSHIP_CHANGED, "a/x", "removed"),
+        (EventType.POOL_MEMBERSHIP_CHANGED, "c/z", "added"),
+    ]
     assert rig.active("text") == ["b/y", "c/z"]
 
 
@@ -163,7 +166,7 @@ def test_reconfiguring_keeps_the_state_of_what_stays() -> None:
     rig.router.deactivate("c/z")
     del rig.events[:]
     rig.router.configure(blueprint("b/y", "a/x", "c/z", "d/new", pools=(spec("text"),)))
-    assert rig.told() == [(EventType.MODEL_ADDED, "d/new")]
+    assert rig.told() == [(EventType.POOL_MEMBERSHIP_CHANGED, "d/new")]
     assert rig.standby("text") == ["a/x", "c/z"]
     assert rig.router.state("b/y").successes == 1
 

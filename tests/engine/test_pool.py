@@ -104,7 +104,7 @@ def test_added_model_is_active_and_a_second_addition_changes_nothing() -> None:
     hand = ByHand("a/x", "b/y")
     hand.pool.add_model(model("a/x"))
     assert ids(hand.pool.get_active_models()) == ["a/x", "b/y"]
-    assert [event.type for event in hand.events] == [EventType.MODEL_ADDED] * 2
+    assert [event.type for event in hand.events] == [EventType.POOL_MEMBERSHIP_CHANGED] * 2
     assert len(hand.pool) == 2
     assert model("a/x") in hand.pool
     assert model("c/z") not in hand.pool
@@ -142,7 +142,8 @@ def test_removed_model_leaves_whatever_its_standing(standing: str) -> None:
     hand.pool.remove_model(model("a/x"))
     assert ids(hand.pool.get_active_models()) == ["b/y"]
     assert hand.pool.get_standby_models() == []
-    assert hand.events[-1].type is EventType.MODEL_REMOVED
+    told = hand.events[-1]
+    assert (told.type, told.reason) == (EventType.POOL_MEMBERSHIP_CHANGED, "removed")
     hand.clock.advance(10_000)
     assert hand.pool.select(REQUEST).id == "b/y"
 
@@ -150,7 +151,7 @@ def test_removed_model_leaves_whatever_its_standing(standing: str) -> None:
 def test_removal_of_a_stranger_is_no_error_and_no_event() -> None:
     hand = ByHand("a/x")
     hand.pool.remove_model(model("c/z"))
-    assert [event.type for event in hand.events] == [EventType.MODEL_ADDED]
+    assert [event.type for event in hand.events] == [EventType.POOL_MEMBERSHIP_CHANGED]
 
 
 def test_strategy_of_the_policy_selects() -> None:
@@ -351,9 +352,9 @@ def test_observability_gets_the_pools_own_events_even_if_it_breaks() -> None:
         each.deactivate(model("a/x"), "manual")
         each.remove_model(model("a/x"))
     assert [(event.pool, event.type) for event in connector.events] == [
-        ("text", EventType.MODEL_ADDED),
+        ("text", EventType.POOL_MEMBERSHIP_CHANGED),
         ("text", EventType.MODEL_DEACTIVATED),
-        ("text", EventType.MODEL_REMOVED),
+        ("text", EventType.POOL_MEMBERSHIP_CHANGED),
     ]
     assert len(emitter.failures) == 3
 

@@ -56,7 +56,7 @@ def test_model_with_two_leaves_is_once_in_the_pool_above_both() -> None:
     rig.router.add_pool("text", TEXT)
     rig.router.register(model("a/x", "chat-completion", "code-generation"))
     assert rig.active("text") == ["a/x"]
-    assert rig.told() == [(EventType.MODEL_ADDED, "a/x")]
+    assert rig.told() == [(EventType.POOL_MEMBERSHIP_CHANGED, "a/x")]
 
 
 def test_model_registers_at_leaves_only() -> None:
@@ -303,7 +303,7 @@ def test_failure_that_is_nobodys_fault_changes_no_health(kind: FailureKind) -> N
     for _ in range(10):
         rig.fail(kind)
     assert rig.health() == {"a/x": (0, False), "b/y": (0, False)}
-    assert [event.type for event in rig.events] == [EventType.MODEL_ADDED] * 2
+    assert [event.type for event in rig.events] == [EventType.POOL_MEMBERSHIP_CHANGED] * 2
 
 
 def test_same_pool_is_handed_the_next_model_in_one_call_with_a_rotation_event() -> None:

@@ -76,8 +76,8 @@ def test_each_transition_is_one_event(desk: Desk, ask: Surface) -> None:
     desk.lab["alpha"].script(rate_limited(retry_after=7))
     asked(desk, ask)
     assert [(event.type, event.model) for event in desk.events] == [
-        (EventType.MODEL_ADDED, "alpha/gpt-4o-mini"),
-        (EventType.MODEL_ADDED, "beta/gpt-4o-mini"),
+        (EventType.POOL_MEMBERSHIP_CHANGED, "alpha/gpt-4o-mini"),
+        (EventType.POOL_MEMBERSHIP_CHANGED, "beta/gpt-4o-mini"),
         (EventType.MODEL_DEACTIVATED, "alpha/gpt-4o-mini"),
         (EventType.MODEL_ROTATED, "beta/gpt-4o-mini"),
     ]
