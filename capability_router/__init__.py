@@ -111,8 +111,9 @@ __all__ = sorted(_HOMES)  # noqa: PLE0605 - see above  # pyright: ignore[reportU
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # The system's clock is lent to the engine before anything of it can be used.
-    import_module("capability_router.clock")
+    # The system's clock and the notebooks' view are lent to the engine before any of it is used.
+    for lender in ("clock", "display"):
+        import_module(f"capability_router.{lender}")
     value = getattr(import_module(f"capability_router.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

@@ -19,6 +19,7 @@ from capability_router.engine.blueprint import Blueprint
 from capability_router.engine.call import Call
 from capability_router.engine.chance import Chance
 from capability_router.engine.decision import Decision
+from capability_router.engine.displaying import Displayed
 from capability_router.engine.events import EventEmitter, ObservabilityConnector
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
 from capability_router.engine.lease import Lease
@@ -48,7 +49,7 @@ _CONFIGURATION = "CAPABILITY_ROUTER_CONFIG"
 _shared: Shared[CapabilityRouter] = Shared()
 
 
-class CapabilityRouter(Router):
+class CapabilityRouter(Router, Displayed):
     """Routes requests for a capability to one of the models that have it.
 
     Every method may be called from any thread and any event loop; nothing waits under its lock.

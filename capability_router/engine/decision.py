@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from capability_router.engine.choice import Choice
+from capability_router.engine.displaying import Displayed
 from capability_router.engine.evidence import Evidence
 from capability_router.engine.outcome import Attempt
 from capability_router.engine.request import CompletionRequest
@@ -15,7 +16,7 @@ __all__ = ["Decision"]
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Displayed):
     """How one call went, and why; holds no text of the request or the answer.
 
     Attributes:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from capability_router.engine.concurrency import AdaptiveConcurrency, Concurrency
+from capability_router.engine.displaying import Displayed
 from capability_router.engine.feature import Feature, features_of
 from capability_router.engine.limits import Limit
 from capability_router.engine.outcome import Usage
@@ -91,7 +92,7 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Model(Displayed):
     """One callable endpoint of one provider.
 
     Attributes:

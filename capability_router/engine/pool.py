@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from capability_router.engine.displaying import Displayed
 from capability_router.engine.errors import NoAvailableModelError
 from capability_router.engine.events import drained
 from capability_router.engine.limits import Forecast
@@ -20,7 +21,7 @@ from capability_router.engine.state import PoolState, StandbyState
 __all__ = ["CapabilityPool"]
 
 
-class CapabilityPool(RoutedPool):
+class CapabilityPool(RoutedPool, Displayed):
     """The models that serve one node of the tree, with their rotation.
 
     Args:

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import cast
 
 from capability_router.engine.default_tree import DEFAULT_TREE, TreeMapping
+from capability_router.engine.displaying import Displayed
 from capability_router.engine.errors import (
     AmbiguousCapabilityError,
     UnknownCapabilityError,
@@ -58,7 +59,7 @@ class CapabilityNode:
         return NodeType.LEAF if self.is_leaf else NodeType.SUBCATEGORY
 
 
-class CapabilityTree:
+class CapabilityTree(Displayed):
     """The capability hierarchy; ``CapabilityTree()`` is the default tree.
 
     A node is named by its full path, by its last segment where that is unique, or by an alias.
@@ -250,9 +251,6 @@ class CapabilityTree:
 
     def __str__(self) -> str:
         return "\n".join("  " * node.path.count(".") + node.name for node in self)
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/plain": str(self)}
 
     def _clear(self) -> None:
         self.version = 0

@@ -17,11 +17,11 @@ from capability_router.engine.sampling import (
     LatencyFirst,
     LeastInFlight,
     LoadBalanced,
-    Urn,
     Weighted,
 )
 from capability_router.engine.selection import SelectionStrategy, StrategyFactory
 from capability_router.engine.state import ModelState
+from capability_router.engine.urn import Urn
 from capability_router.testing import check_strategy
 from tests.engine.building import CHAT, Rig, member
 

@@ -10,6 +10,7 @@ FLOORS = (
         "chance",
         "choice",
         "default_tree",
+        "displaying",
         "fingerprint",
         "reason",
         "tempo",

@@ -1,0 +1,166 @@
+"""What a notebook shows of each class.
+
+State is told by a sign and a word, so that it does not hang on either. What is long is cut, and
+what was left out is counted.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from itertools import islice
+
+from capability_router.display.blocks import Branch, Page, Table
+from capability_router.engine.decision import Decision
+from capability_router.engine.model import Model
+from capability_router.engine.outcome import Attempt
+from capability_router.engine.pool import CapabilityPool
+from capability_router.engine.router import Router
+from capability_router.engine.state import StandbyState
+from capability_router.engine.timing import spell
+from capability_router.engine.tree import CapabilityNode, CapabilityTree
+
+__all__ = ["MOST_NODES", "MOST_ROWS", "standing", "view"]
+
+MOST_ROWS = 50
+"""Rows of a table; as many as a screen or two can hold."""
+
+MOST_NODES = 200
+"""Nodes of a tree; the default one is shown whole."""
+
+
+@singledispatch
+def view(item: object) -> Page:
+    """Return how a notebook shows something; what has no view of its own is its text."""
+    return Page(str(item))
+
+
+@view.register
+def _(tree: CapabilityTree) -> Page:
+    kept = {node.path for node in islice(tree, MOST_NODES)}
+    return Page(
+        "",
+        tuple(_branch(tree, top, kept) for top in tree.list_categories() if top.path in kept),
+        omitted=len(tree) - len(kept),
+    )
+
+
+def _branch(tree: CapabilityTree, node: CapabilityNode, kept: set[str]) -> Branch:
+    below = (tree.get_node(path) for path in node.children if path in kept)
+    return Branch(node.name, tuple(_branch(tree, child, kept) for child in below if child))
+
+
+@view.register
+def _(pool: CapabilityPool) -> Page:
+    now = pool.now()
+    away = {state.model: state for state in pool.get_standby()}
+    active = [model for model in pool.get_active_models() if model.id not in away]
+    rows = [(model.id, "● active") for model in active]
+    rows += [(model, standing(state, now)) for model, state in away.items()]
+    return Page(
+        f"Pool {pool.name} of {pool.hierarchy_node}: {len(active)} active, {len(away)} on standby",
+        (Table(("model", "state"), rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS)),),
+    )
+
+
+def standing(state: StandbyState, now: float) -> str:
+    """Return how a model on standby stands, as a sign and words.
+
+    Args:
+        state: Why and until when it is on standby.
+        now: Monotonic seconds.
+    """
+    if state.on_trial:
+        return f"◐ on trial: {state.reason}"
+    if state.until is None:
+        return f"○ standby until recovered: {state.reason}"
+    if state.until <= now:
+        return f"◐ probe due: {state.reason}"
+    return f"○ standby, {spell(state.until - now)} left: {state.reason}"
+
+
+@view.register
+def _(model: Model) -> Page:
+    price = model.price
+    facts = {
+        "provider": model.provider,
+        "name": model.name,
+        "capabilities": ", ".join(model.capabilities),
+        "features": ", ".join(sorted(model.features or ())),
+        "context window": f"{model.context_window:,} tokens" if model.context_window else "",
+        "price": f"$ {price.input:g} in, $ {price.output:g} out for a million tokens"
+        if price
+        else "",
+        "limits": ", ".join(map(str, model.limits)),
+        "concurrency": "" if model.concurrency is None else str(model.concurrency),
+        "dimensions": str(model.dimensions or ""),
+    }
+    known = [(name, value) for name, value in facts.items() if value]
+    return Page(f"Model {model.id}", (Table(("fact", "value"), known),))
+
+
+@view.register
+def _(router: Router) -> Page:
+    models, pools = router.models, router.pools
+    return Page(
+        f"Router of {_count(len(models), 'model')} in {_count(len(pools), 'pool')}",
+        (_pools(pools), _models(router, models)),
+    )
+
+
+def _pools(pools: list[CapabilityPool]) -> Table:
+    states = [pool.get_state() for pool in pools[:MOST_ROWS]]
+    rows = [
+        (s.name, s.hierarchy_node, f"● {s.active_count} active", f"○ {s.standby_count} standby")
+        for s in states
+    ]
+    return Table(("pool", "node", "active", "standby"), rows, len(pools) - len(states))
+
+
+def _models(router: Router, models: list[Model]) -> Table:
+    kept = models[:MOST_ROWS]
+    rows = [
+        (
+            model.id,
+            ", ".join(model.capabilities),
+            str(router.state(model.id).successes),
+            str(router.state(model.id).failures),
+            str(router.state(model.id).in_flight),
+        )
+        for model in kept
+    ]
+    columns = ("model", "capabilities", "answers", "failures", "in flight")
+    return Table(columns, rows, len(models) - len(kept))
+
+
+@view.register
+def _(decision: Decision) -> Page:
+    instead = f", as {decision.degraded_to}" if decision.degraded_to else ""
+    panic = ", tried before its time" if decision.panic else ""
+    served = decision.served_by or "nobody"
+    return Page(
+        f"{decision.capability} → {served}{instead}{panic}",
+        (_attempts(decision.attempts),) if decision.attempts else (),
+    )
+
+
+def _attempts(attempts: tuple[Attempt, ...]) -> Table:
+    rows = [
+        (str(number), attempt.model, _end(attempt), f"{attempt.latency_s:.2f} s", _how(attempt))
+        for number, attempt in enumerate(attempts[:MOST_ROWS], start=1)
+    ]
+    columns = ("attempt", "model", "end", "took", "how")
+    return Table(columns, rows, max(0, len(attempts) - MOST_ROWS))
+
+
+def _end(attempt: Attempt) -> str:
+    if attempt.kind is None:
+        return "● served"
+    return f"○ {attempt.kind}" + (f" (HTTP {attempt.status})" if attempt.status else "")
+
+
+def _how(attempt: Attempt) -> str:
+    return "trial" if attempt.probe else "hedge" if attempt.hedge else ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
