@@ -164,6 +164,10 @@ class Document:
         """Return a problem with the value at a path, without noting it."""
         return self.findings.problem(self._place(path, self.values), path, message)
 
+    def key_problem(self, path: KeyPath, message: str) -> Problem:
+        """Return a problem with a key, without noting it."""
+        return self.findings.problem(self._place(path, self.keys), path, message)
+
     def _place(self, path: KeyPath, places: Mapping[KeyPath, Place]) -> Place:
         """The place of a path, or else of the closest thing above it."""
         while path and path not in places:

@@ -23,6 +23,7 @@ __all__ = [
     "is_reference",
     "is_usable_key",
     "key_reader",
+    "variables_in",
 ]
 
 _REFERENCE = re.compile(r"\$\{([a-z][a-z0-9_-]*):([^}]*)(\}?)")
@@ -177,6 +178,11 @@ class References:
 def count_references(text: str) -> int:
     """Return how many parts of a text stand for something that is kept elsewhere."""
     return len(_REFERENCE.findall(text)) if "${" in text else 0
+
+
+def variables_in(text: str) -> list[str]:
+    """Return the names of the environment variables that a text refers to."""
+    return [found[2] for found in _REFERENCE.finditer(text) if found[1] == "env"]
 
 
 def is_reference(text: str) -> bool:
