@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from capability_router.lab.answers import AnswerSource
 from capability_router.lab.faults import FaultKind
@@ -20,6 +20,21 @@ def _until_interrupted() -> None:
         time.sleep(3600)
 
 
+def _greeting(lab: Lab) -> Iterator[str]:
+    """Where everything is, and what to do with it."""
+    for provider in lab:
+        yield f"{provider.name}: {provider.base_url}"
+    yield f"control: {lab.control_url}"
+    yield "Break a provider, and heal it:"
+    target = f"{lab.control_url}/providers/{next(iter(lab)).name}"
+    yield f"""  curl -X PUT {target}/fault -d '{{"kind": "rate_limited", "retry_after": 2}}'"""
+    yield f"  curl -X POST {target}/heal"
+    yield "Kill it, and revive it:"
+    yield f"  curl -X POST {target}/stop"
+    yield f"  curl -X POST {target}/start"
+    yield f"Kinds of faults: {', '.join(kind.value for kind in FaultKind)}"
+
+
 def serve(
     names: Sequence[str],
     ports: Sequence[int],
@@ -27,6 +42,7 @@ def serve(
     control_port: int,
     announce: Callable[[str], None],
     *,
+    greeting: Callable[[Lab], Iterable[str]] = _greeting,
     wait: Callable[[], None] = _until_interrupted,
 ) -> None:
     """Start a lab, say where it is, and stop it when interrupted.
@@ -37,6 +53,7 @@ def serve(
         answers: As for :class:`Lab`.
         control_port: Port of the control endpoint; 0 lets the system choose.
         announce: Gets one line at a time.
+        greeting: Returns what to announce when the lab runs.
         wait: Returns, or raises ``KeyboardInterrupt``, when the lab is to stop.
 
     Raises:
@@ -44,19 +61,8 @@ def serve(
         LabError: If a port is taken or the model cannot be loaded.
     """
     with Lab(names, answers, ports=ports, control_port=control_port) as lab:
-        for provider in lab:
-            announce(f"{provider.name}: {provider.base_url}")
-        announce(f"control: {lab.control_url}")
-        announce("Break a provider, and heal it:")
-        target = f"{lab.control_url}/providers/{names[0]}"
-        announce(
-            f"""  curl -X PUT {target}/fault -d '{{"kind": "rate_limited", "retry_after": 2}}'"""
-        )
-        announce(f"  curl -X POST {target}/heal")
-        announce("Kill it, and revive it:")
-        announce(f"  curl -X POST {target}/stop")
-        announce(f"  curl -X POST {target}/start")
-        announce(f"Kinds of faults: {', '.join(kind.value for kind in FaultKind)}")
+        for line in greeting(lab):
+            announce(line)
         try:
             wait()
         except KeyboardInterrupt:

@@ -8,54 +8,16 @@ import subprocess
 import sys
 import urllib.request
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from capability_router.cli.app import app
+from tests.cli.running import run
 
 COMMAND = [sys.executable, "-m", "capability_router"]
-GOOD = """\
-providers:
-  local: {base_url: "http://127.0.0.1:1/v1"}
-models:
-  local/small: {capabilities: [chat-completion]}
-pools:
-  text: {hierarchy_node: text-generation}
-"""
-
-
-def run(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, list(arguments))
-    return result.exit_code, result.output
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
     assert run("--version") == (0, f"{version('capability-router')}\n")
-
-
-def test_the_tree_is_shown_with_its_leaves_indented() -> None:
-    code, shown = run("tree")
-    assert code == 0
-    assert shown.startswith("generation\n  text-generation\n    chat-completion\n")
-
-
-def test_check_shows_what_a_good_file_makes(tmp_path: Path) -> None:
-    config = tmp_path / "router.yaml"
-    config.write_text(GOOD)
-    code, shown = run("check", str(config))
-    assert code == 0
-    assert "text at generation.text-generation: local/small" in shown
-    assert "1 model, 1 pool: all is well" in shown
-
-
-def test_check_shows_a_capability_that_no_pool_covers(tmp_path: Path) -> None:
-    config = tmp_path / "router.yaml"
-    config.write_text(GOOD.replace("[chat-completion]", "[chat-completion, ocr]"))
-    code, shown = run("check", str(config))
-    assert code == 0
-    assert "understanding.vision-understanding.ocr: local/small (no pool of its own" in shown
 
 
 def test_a_port_that_cannot_be_is_refused_in_a_line() -> None:
@@ -63,15 +25,6 @@ def test_a_port_that_cannot_be_is_refused_in_a_line() -> None:
     assert code == 2
     assert "'--port'" in shown
     assert "65535" in shown
-    assert "Traceback" not in shown
-
-
-def test_check_says_what_is_wrong_and_where(tmp_path: Path) -> None:
-    config = tmp_path / "router.yaml"
-    config.write_text(GOOD.replace("text-generation", "txt-generation"))
-    code, shown = run("check", str(config))
-    assert code == 2
-    assert f"{config}:6:26: pools.text.hierarchy_node" in shown
     assert "Traceback" not in shown
 
 
@@ -115,16 +68,3 @@ def fetch(url: str, method: str, body: dict[str, object]) -> str:
     asked = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
     with urllib.request.urlopen(asked, timeout=10) as response:
         return str(response.read().decode())
-
-
-def test_check_says_where_nobody_can_serve(tmp_path: Path) -> None:
-    config = tmp_path / "router.yaml"
-    config.write_text(f"{GOOD}  code: {{hierarchy_node: code-generation}}\n")
-    code, shown = run("check", str(config))
-    assert code == 0
-    assert "1 model, 2 pools: well formed, but no model can serve in code" in shown
-    config.write_text("providers: {}\n")
-    assert (
-        "0 models, 0 pools: well formed, but no model can serve in any pool"
-        in run("check", str(config))[1]
-    )

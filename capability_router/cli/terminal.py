@@ -1,0 +1,80 @@
+"""What the commands have in common: where they write, and how they fail."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from capability_router import CapabilityRouter, ConfigurationError
+
+__all__ = [
+    "EXIT_CODES",
+    "counted",
+    "failure",
+    "find_beside_the_application",
+    "listed",
+    "output",
+    "print_json",
+    "router_of",
+]
+
+EXIT_CODES = {
+    0: "done, and all is well",
+    1: "done, and something is not well: what it is has been shown",
+    2: "not done: an argument, a file or an installation is not as it has to be",
+}
+"""What every command ends with; the one place where it is said."""
+
+_WIDEST = 240
+
+
+def output() -> Console:
+    """Return the console for results.
+
+    What reads from a pipe, such as grep, wants each thing on a line of its own.
+    """
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDEST)
+
+
+def print_json(value: object) -> None:
+    """Write a value as JSON, whatever the width of the terminal."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def failure(error: Exception | str) -> typer.Exit:
+    """Say on stderr what is wrong; returns the end of the command, with 2."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(f"[red]error:[/] {escape(str(error))}")
+    return typer.Exit(2)
+
+
+def router_of(config: Path) -> CapabilityRouter:
+    """Build the router of a file; what is wrong with the file ends the command."""
+    find_beside_the_application()
+    try:
+        return CapabilityRouter.from_yaml(config)
+    except ConfigurationError as error:
+        raise failure(error) from None
+
+
+def find_beside_the_application() -> None:
+    """Let a file name code in the current folder, as ``python app.py`` does."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 pool``, ``2 pools``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str] | None) -> list[str]:
+    """Return the names of an option that is repeated, or that has several with commas."""
+    return [part.strip() for name in names or () for part in name.split(",") if part.strip()]
