@@ -253,6 +253,18 @@ from capability_router.engine.tree import (
 from capability_router.engine.tree import (
     NodeType as NodeType,
 )
+from capability_router.linting.finding import (
+    Finding as Finding,
+)
+from capability_router.linting.finding import (
+    Severity as Severity,
+)
+from capability_router.linting.linter import (
+    lint as lint,
+)
+from capability_router.linting.load import (
+    ExpectedLoad as ExpectedLoad,
+)
 from capability_router.probing import (
     Prober as Prober,
 )
@@ -296,10 +308,12 @@ __all__ = [
     "ErrorThreshold",
     "EventEmitter",
     "EventType",
+    "ExpectedLoad",
     "Failure",
     "FailureKind",
     "FaultRule",
     "Feature",
+    "Finding",
     "Forecast",
     "Health",
     "Hedge",
@@ -335,6 +349,7 @@ __all__ = [
     "Secret",
     "SecretResolver",
     "SelectionStrategy",
+    "Severity",
     "SlowOutlier",
     "StandbyState",
     "Standing",
@@ -354,6 +369,7 @@ __all__ = [
     "Why",
     "adiscover",
     "discover",
+    "lint",
     "serve_page",
     "strategy",
 ]

@@ -19,4 +19,5 @@ def main() -> None:
             f"{error.name} is not installed; run: pip install 'capability-router[cli]'\n"
         )
         sys.exit(2)
-    app()
+    # By its name also for ``python -m``, so that completion and help name a command.
+    app(prog_name="capability-router")

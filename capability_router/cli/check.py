@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.padding import Padding
 
+import capability_router
 from capability_router.cli.terminal import (
     counted,
     failure,
@@ -19,7 +20,8 @@ from capability_router.cli.terminal import (
     print_json,
 )
 from capability_router.engine.errors import ConfigurationError, nearest
-from capability_router.linting import RULES, Finding, Load, Severity, lint
+from capability_router.linting.finding import RULES, Finding, Severity
+from capability_router.linting.load import ExpectedLoad
 
 __all__ = ["check"]
 
@@ -51,7 +53,10 @@ def check(
     find_beside_the_application()
     try:
         left_out = _codes(listed(ignore))
-        found = lint(config, expected=_load(load, requests_per_day, input_tokens, output_tokens))
+        # Fetched here: what reads YAML takes a while to import, and other commands do without.
+        found = capability_router.lint(
+            config, expected=_load(load, requests_per_day, input_tokens, output_tokens)
+        )
     except (ConfigurationError, ValueError) as error:
         raise failure(error) from None
     findings = [finding for finding in found if finding.code not in left_out]
@@ -72,13 +77,13 @@ def _codes(names: list[str]) -> set[str]:
     return set(names)
 
 
-def _load(load: str | None, per_day: int | None, given: int, wanted: int) -> Load | None:
+def _load(load: str | None, per_day: int | None, given: int, wanted: int) -> ExpectedLoad | None:
     if load is not None and per_day is not None:
         raise ValueError("--load and --requests-per-day say the same; give one of them")
     if load is not None:
-        return Load.parse(load, given, wanted)
+        return ExpectedLoad.parse(load, given, wanted)
     if per_day is not None:
-        return Load(per_day / _DAY_S, given, wanted)
+        return ExpectedLoad(per_day / _DAY_S, given, wanted)
     if given or wanted:
         raise ValueError("--input-tokens and --output-tokens are those of a load; give --load too")
     return None

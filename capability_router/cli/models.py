@@ -15,12 +15,11 @@ from capability_router.catalogue.vendors import VENDORS
 from capability_router.cli.models_table import as_json, show
 from capability_router.cli.terminal import (
     failure,
-    find_beside_the_application,
     listed,
     print_json,
+    router_of,
 )
 from capability_router.clock import SystemClock
-from capability_router.config import load
 from capability_router.engine.errors import ConfigurationError, UnknownCapabilityError
 from capability_router.engine.model import Model
 from capability_router.engine.tree import CapabilityTree
@@ -85,20 +84,27 @@ def models(
         )
     except (ConfigurationError, ImportError, UnknownCapabilityError, ValueError) as error:
         raise failure(error) from None
-    reached = {name for name, each in VENDORS.items() if not each.missing(os.environ)}
-    wall = SystemClock().wall()
-    found = [
-        entry
-        for entry in found
-        if (deprecated or not entry.is_deprecated(wall))
-        and (not available or entry.vendor in reached)
-    ]
+    found = _offered(found, deprecated=deprecated, available=available)
     found.sort(key=_ORDERS[sort])
     shown = found[:limit] if limit else found
     if wants_json:
         print_json([as_json(entry) for entry in shown])
     else:
         show(shown, len(found))
+
+
+def _offered(
+    found: list[CatalogueEntry], *, deprecated: bool, available: bool
+) -> list[CatalogueEntry]:
+    """Those that their vendors have not withdrawn, and that the keys at hand reach."""
+    reached = {name for name, vendor in VENDORS.items() if not vendor.missing(os.environ)}
+    wall = SystemClock().wall()
+    return [
+        entry
+        for entry in found
+        if (deprecated or not entry.is_deprecated(wall))
+        and (not available or entry.vendor in reached)
+    ]
 
 
 def _known(
@@ -108,9 +114,8 @@ def _known(
     if config is not None:
         if available or overlay:
             raise ValueError("--available and --overlay are for the catalogue; leave out --config")
-        find_beside_the_application()
-        blueprint = load(config)
-        return Catalogue(_entry(model) for model in blueprint.models), blueprint.tree
+        router = router_of(config)
+        return Catalogue(_entry(model) for model in router.models), router.tree
     known = Catalogue.from_litellm()
     for path in overlay:
         known = known.overlaid(path)

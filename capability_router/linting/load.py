@@ -1,20 +1,17 @@
-"""What is expected of the pools, against what the limits allow."""
+"""What the pools are expected to serve, and how much of it limits allow."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 
 from capability_router.calendars import CalendarReset
-from capability_router.engine.blueprint import PoolSpec
 from capability_router.engine.limits import Limit, Unit
-from capability_router.engine.model import Model, Price
-from capability_router.linting.finding import Finding
-from capability_router.linting.plan import Plan
+from capability_router.engine.model import Price
 
-__all__ = ["Load", "overloads"]
+__all__ = ["ExpectedLoad"]
 
 _DAY_S = 86_400.0
 _UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": _DAY_S}
@@ -31,7 +28,7 @@ _LONGEST_S = {
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class ExpectedLoad:
     """What each pool is expected to serve.
 
     Attributes:
@@ -58,7 +55,7 @@ class Load:
             )
 
     @classmethod
-    def parse(cls, text: str, input_tokens: int = 0, output_tokens: int = 0) -> Load:
+    def parse(cls, text: str, input_tokens: int = 0, output_tokens: int = 0) -> ExpectedLoad:
         """Return the load that a text such as ``5/s``, ``300/min`` or ``10000/day`` says.
 
         Raises:
@@ -97,57 +94,6 @@ class Load:
             Unit.TOKENS: self.input_tokens + self.output_tokens,
             Unit.USD: cost,
         }[unit]
-
-
-def overloads(plan: Plan, load: Load) -> Iterator[Finding]:
-    """Find pools whose limits are below the load, as they are or without one of the providers.
-
-    Each pool is judged as if it had the whole load, and its providers nothing else to do.
-    """
-    for pool in plan.pools:
-        models = plan.members(pool)
-        finding = _judged(plan, pool, models, load) if models else None
-        if finding is not None:
-            yield finding
-
-
-def _judged(plan: Plan, pool: PoolSpec, models: tuple[Model, ...], load: Load) -> Finding | None:
-    path, allowed = ("pools", pool.name), _capacity(plan, pool, models, load)
-    asked = f"and {load.per_s:.3g} are expected"
-    if allowed < load.per_s:
-        message = f"pool {pool.name} may make at most {allowed:.3g} requests per second, {asked}"
-        remedy = "add a model, or raise the limits and quotas that are the least"
-        return plan.finding("overload", path, message, remedy)
-    left = {
-        name: _capacity(plan, pool, tuple(m for m in models if m.provider != name), load)
-        for name in plan.providers(models)
-    }
-    # Where one provider is all there is, another rule says so.
-    worst = min(left, key=lambda name: left[name])
-    if len(left) == 1 or left[worst] >= load.per_s:
-        return None
-    rest = f"at most {left[worst]:.3g} requests per second are left, {asked}"
-    message = f"when {worst} is down, pool {pool.name} has too little: {rest}"
-    return plan.finding("no-spare", path, message, "add a model, or raise the others' limits")
-
-
-def _capacity(plan: Plan, pool: PoolSpec, models: tuple[Model, ...], load: Load) -> float:
-    """Requests per second: a pool's limits hold all, a provider's those of its models."""
-    total = 0.0
-    for name, provider in plan.providers(models).items():
-        own = [model for model in models if model.provider == name]
-        together = sum(load.allowed_per_s(model.limits, model.price) for model in own)
-        total += min(together, load.allowed_per_s(provider.limits, _cheapest(own)))
-    return min(total, load.allowed_per_s(pool.policy.limits, _cheapest(models)))
-
-
-def _cheapest(models: Iterable[Model]) -> Price | None:
-    """The price with which money lasts longest; None where one is not known."""
-    prices = [model.price for model in models]
-    known = [price for price in prices if price is not None]
-    if not known or len(known) < len(prices):
-        return None
-    return Price(min(price.input for price in known), min(price.output for price in known))
 
 
 def _window_s(limit: Limit) -> float | None:

@@ -182,3 +182,32 @@ def test_without_litellm_the_command_says_what_to_install(
     code, lines = run()
     assert code == 2
     assert "pip install 'capability-router[litellm]'" in lines[0]
+
+
+OWN = """\
+providers:
+  here: {base_url: "http://127.0.0.1:1/v1"}
+tree: {generation: {text-generation: [haiku]}}
+models:
+  here/poet: {capabilities: [haiku], context_window: 2048, price: {input: 1, output: 2}}
+  here/artist: {capabilities: [text-to-image], features: [vision]}
+"""
+
+
+def test_the_models_of_a_configuration_are_listed_and_chosen_alike(tmp_path: Path) -> None:
+    config = tmp_path / "router.yaml"
+    config.write_text(OWN)
+    assert listed("--config", str(config)) == ["here/poet", "here/artist"]
+    assert listed("--config", str(config), "--capability", "haiku") == ["here/poet"]
+    assert listed("--config", str(config), "--features", "vision") == ["here/artist"]
+    _, lines = run("--config", str(config))
+    assert lines[1].split() == ["here/poet", "1", "/", "2", "2.05k"]
+
+
+@pytest.mark.parametrize("other", [["--available"], ["--overlay", "x.yaml"]])
+def test_what_belongs_to_the_catalogue_is_refused_for_a_configuration(
+    other: list[str], tmp_path: Path
+) -> None:
+    code, lines = run("--config", str(tmp_path / "router.yaml"), *other)
+    assert code == 2
+    assert lines[0].startswith("error: --available and --overlay are for the catalogue")

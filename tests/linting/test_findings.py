@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from capability_router import ConfigurationError
-from capability_router.linting import RULES, Finding, Load, Severity, lint
+from capability_router import ConfigurationError, ExpectedLoad, Finding, Severity, lint
+from capability_router.linting.finding import RULES
 
 SOUND = """\
 providers:
@@ -24,7 +24,10 @@ KEYS = {"ALPHA_KEY": "sk-alpha", "BETA_KEY": "sk-beta"}
 
 
 def found(
-    folder: Path, text: str, environ: dict[str, str] | None = None, expected: Load | None = None
+    folder: Path,
+    text: str,
+    environ: dict[str, str] | None = None,
+    expected: ExpectedLoad | None = None,
 ) -> list[Finding]:
     file = folder / "router.yaml"
     file.write_text(text)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from capability_router.linting import Load
+from capability_router import ExpectedLoad
 from tests.linting.test_findings import SOUND, changed, found
 
 
-def codes(folder: Path, text: str, load: Load) -> list[str]:
+def codes(folder: Path, text: str, load: ExpectedLoad) -> list[str]:
     return [finding.code for finding in found(folder, text, expected=load)]
 
 
@@ -19,13 +19,13 @@ def codes(folder: Path, text: str, load: Load) -> list[str]:
     [(0.9, []), (1.5, ["no-spare"]), (3.0, ["no-spare"]), (3.1, ["overload"])],
 )
 def test_the_limits_of_the_models_add_up(per_s: float, expected: list[str], tmp_path: Path) -> None:
-    assert codes(tmp_path, SOUND, Load(per_s)) == expected
+    assert codes(tmp_path, SOUND, ExpectedLoad(per_s)) == expected
 
 
 def test_the_findings_say_what_is_allowed_and_expected(tmp_path: Path) -> None:
-    (over,) = found(tmp_path, SOUND, expected=Load(5))
+    (over,) = found(tmp_path, SOUND, expected=ExpectedLoad(5))
     assert over.message == ("pool text may make at most 3 requests per second, and 5 are expected")
-    (spare,) = found(tmp_path, SOUND, expected=Load(2))
+    (spare,) = found(tmp_path, SOUND, expected=ExpectedLoad(2))
     assert spare.message == (
         "when beta is down, pool text has too little: at most 1 requests per second are left,"
         " and 2 are expected"
@@ -34,13 +34,13 @@ def test_the_findings_say_what_is_allowed_and_expected(tmp_path: Path) -> None:
 
 def test_a_provider_holds_the_models_it_has(tmp_path: Path) -> None:
     text = changed(('ALPHA_KEY}"}', 'ALPHA_KEY}", limits: {requests: 30/minute}}'))
-    assert codes(tmp_path, text, Load(2.6)) == ["overload"]
+    assert codes(tmp_path, text, ExpectedLoad(2.6)) == ["overload"]
 
 
 def test_a_pool_holds_them_all(tmp_path: Path) -> None:
     text = changed(("{hierarchy_node", "{quota: {requests: 86400/day}, hierarchy_node"))
-    assert codes(tmp_path, text, Load(0.9)) == []
-    assert codes(tmp_path, text, Load(1.1)) == ["overload"]
+    assert codes(tmp_path, text, ExpectedLoad(0.9)) == []
+    assert codes(tmp_path, text, ExpectedLoad(1.1)) == ["overload"]
 
 
 @pytest.mark.parametrize("window", ["minute", "hour", "day", "week"])
@@ -49,20 +49,20 @@ def test_quotas_of_the_calendar_count_as_their_rate(window: str, tmp_path: Path)
     text = changed(
         ("{hierarchy_node", f"{{quota: {{requests: {seconds}/{window}}}, hierarchy_node")
     )
-    assert codes(tmp_path, text, Load(0.99)) == []
-    assert codes(tmp_path, text, Load(1.01)) == ["overload"]
+    assert codes(tmp_path, text, ExpectedLoad(0.99)) == []
+    assert codes(tmp_path, text, ExpectedLoad(1.01)) == ["overload"]
 
 
 def test_tokens_and_money_count_where_a_request_is_known(tmp_path: Path) -> None:
     tokens = changed(("{hierarchy_node", "{limits: {tokens: 6000/minute}, hierarchy_node"))
-    assert codes(tmp_path, tokens, Load(0.9)) == []
-    assert codes(tmp_path, tokens, Load(0.9, 80, 40)) == ["overload"]
+    assert codes(tmp_path, tokens, ExpectedLoad(0.9)) == []
+    assert codes(tmp_path, tokens, ExpectedLoad(0.9, 80, 40)) == ["overload"]
     money = changed(
         ("{requests: 60/minute}", "{usd: 0.6/minute}, price: {input: 100, output: 0}"),
         ("{requests: 120/minute}", "{usd: 0.6/minute}, price: {input: 100, output: 0}"),
     )
-    assert codes(tmp_path, money, Load(1.9, 100)) == ["no-spare"]
-    assert codes(tmp_path, money, Load(2.1, 100)) == ["overload"]
+    assert codes(tmp_path, money, ExpectedLoad(1.9, 100)) == ["no-spare"]
+    assert codes(tmp_path, money, ExpectedLoad(2.1, 100)) == ["overload"]
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,15 @@ def test_tokens_and_money_count_where_a_request_is_known(tmp_path: Path) -> None
     [("5/s", 5), ("300/min", 5), ("1.5/s", 1.5), ("86400/day", 1), ("36/h", 0.01)],
 )
 def test_a_load_is_read(text: str, per_s: float) -> None:
-    assert Load.parse(text).per_s == pytest.approx(per_s)
+    assert ExpectedLoad.parse(text).per_s == pytest.approx(per_s)
 
 
 @pytest.mark.parametrize("text", ["5", "5/month", "/s", "-1/s", "0/s", "fast", "1/s/s"])
 def test_a_load_that_cannot_be_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="load"):
-        Load.parse(text)
+        ExpectedLoad.parse(text)
 
 
 def test_numbers_of_tokens_below_0_are_refused() -> None:
     with pytest.raises(ValueError, match="must not be below 0"):
-        Load(1, -1)
+        ExpectedLoad(1, -1)

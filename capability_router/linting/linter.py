@@ -1,0 +1,112 @@
+"""A configuration held against every rule."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from capability_router.config import SecretResolver, loads
+from capability_router.config.document import Document
+from capability_router.config.reading import content, read
+from capability_router.config.references import References, is_reference, variables_in
+from capability_router.engine.errors import ConfigurationError, Problem
+from capability_router.linting.access import unknown_vendors, unset_variables, unused_providers
+from capability_router.linting.capacity import overloads
+from capability_router.linting.coverage import (
+    empty_pools,
+    missing_models,
+    uncovered_capabilities,
+    unreachable_models,
+    unreachable_nodes,
+)
+from capability_router.linting.finding import Finding, Severity
+from capability_router.linting.load import ExpectedLoad
+from capability_router.linting.plan import Plan
+from capability_router.linting.resilience import (
+    lone_features,
+    lone_windows,
+    shared_hosts,
+    shared_keys,
+    single_providers,
+)
+
+__all__ = ["lint"]
+
+_CHECKS: tuple[Callable[[Plan], Iterable[Finding]], ...] = (
+    unset_variables,
+    unknown_vendors,
+    unused_providers,
+    missing_models,
+    empty_pools,
+    unreachable_nodes,
+    unreachable_models,
+    uncovered_capabilities,
+    single_providers,
+    shared_hosts,
+    shared_keys,
+    lone_features,
+    lone_windows,
+)
+
+
+def lint(
+    source: str | os.PathLike[str],
+    *,
+    expected: ExpectedLoad | None = None,
+    environ: Mapping[str, str] | None = None,
+    secrets: Mapping[str, SecretResolver] | None = None,
+) -> list[Finding]:
+    """Return what is doubtful in a configuration.
+
+    Nothing is called, and nothing is built that runs. Variables that are not set are findings,
+    where ``from_yaml`` refuses the file.
+
+    Args:
+        source: Path of the YAML file.
+        expected: What each pool has to serve; None leaves the limits alone.
+        environ: The environment variables; None for those of the process.
+        secrets: Functions that fetch secrets, by the scheme of their references, as for ``load``.
+
+    Returns:
+        The findings: the gravest first, and of each severity in the order of the file.
+
+    Raises:
+        ConfigurationError: If the file cannot be used for another reason; it says why and where.
+        ValueError: If a scheme in ``secrets`` is malformed.
+    """
+    leading = os.environ if environ is None else environ
+    plan = _plan(os.fspath(source), leading, secrets or {})
+    found = [finding for check in _CHECKS for finding in check(plan)]
+    if expected is not None:
+        found.extend(overloads(plan, expected))
+    severities = list(Severity)
+    return sorted(found, key=lambda f: (severities.index(f.severity), f.line, f.column, f.code))
+
+
+def _plan(name: str, environ: Mapping[str, str], secrets: Mapping[str, SecretResolver]) -> Plan:
+    text = content(name)
+    if isinstance(text, Problem):
+        raise ConfigurationError([text])
+
+    def document(environ: Mapping[str, str]) -> Document:
+        return read(text, name, References(environ, Path(name).parent, secrets))
+
+    complete = {**environ, **_stand_ins(document(environ), environ)}
+    blueprint = loads(text, file=name, environ=complete, secrets=secrets)
+    return Plan(document(complete), blueprint, environ)
+
+
+def _stand_ins(document: Document, environ: Mapping[str, str]) -> dict[str, str]:
+    """A value for each variable that is not set, so that the rest of the file can be judged.
+
+    It is an address, which can be a key as well; each has its own, for two that are not set do not
+    lead to the same place.
+    """
+    values: dict[str, str] = {}
+    for written in document.references.values():
+        for name in variables_in(written):
+            if not environ.get(name):
+                host = f"{name.lower().replace('_', '-').strip('-')}.invalid"
+                values[name] = f"http://{host}" if is_reference(written) else host
+    return values
