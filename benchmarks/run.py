@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks.calls import call_table, import_table
 from benchmarks.crowding import crowded_table
+from benchmarks.deciding import decisions_table
 from benchmarks.growth import growth_table, pools_table
 from benchmarks.hosts import langchain_table
 from benchmarks.peers import litellm_table
@@ -26,6 +27,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "import": import_table,
     "select": select_table,
     "limits": limits_table,
+    "decisions": decisions_table,
     "crowded": crowded_table,
     "pools": pools_table,
     "growth": growth_table,

@@ -110,9 +110,6 @@ from capability_router.engine.events import (
     EventType as EventType,
 )
 from capability_router.engine.events import (
-    ObservabilityConnector as ObservabilityConnector,
-)
-from capability_router.engine.events import (
     RoutingEvent as RoutingEvent,
 )
 from capability_router.engine.faults import (
@@ -159,6 +156,9 @@ from capability_router.engine.model import (
 )
 from capability_router.engine.model import (
     Secret as Secret,
+)
+from capability_router.engine.observing import (
+    ObservabilityConnector as ObservabilityConnector,
 )
 from capability_router.engine.outcome import (
     Attempt as Attempt,
@@ -265,6 +265,12 @@ from capability_router.linting.linter import (
 from capability_router.linting.load import (
     ExpectedLoad as ExpectedLoad,
 )
+from capability_router.observability.jsonl import (
+    JsonLines as JsonLines,
+)
+from capability_router.observability.logging import (
+    Logging as Logging,
+)
 from capability_router.probing import (
     Prober as Prober,
 )
@@ -319,9 +325,11 @@ __all__ = [
     "Hedge",
     "Interruption",
     "Inventory",
+    "JsonLines",
     "Lease",
     "LeaseEndedError",
     "Limit",
+    "Logging",
     "Maintenance",
     "Member",
     "Model",

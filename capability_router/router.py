@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from os import PathLike
@@ -20,10 +19,11 @@ from capability_router.engine.call import Call
 from capability_router.engine.chance import Chance
 from capability_router.engine.decision import Decision
 from capability_router.engine.displaying import Displayed
-from capability_router.engine.events import EventEmitter, ObservabilityConnector
+from capability_router.engine.events import EventEmitter
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
 from capability_router.engine.lease import Lease
 from capability_router.engine.model import Model, Provider, Secret
+from capability_router.engine.observing import ObservabilityConnector
 from capability_router.engine.outcome import FailureKind, Outcome
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
@@ -31,6 +31,7 @@ from capability_router.engine.router import Router
 from capability_router.engine.steps import Try
 from capability_router.engine.timing import World, default_world
 from capability_router.engine.tree import CapabilityTree
+from capability_router.observability.journal import Journal
 from capability_router.sharing import Shared
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class CapabilityRouter(Router, Displayed):
         policy: Rotation of a pool for which none is given; None for the defaults.
         faults: The fault table.
         emitter: Receives every event; None for a new one.
-        observability: Sinks that get every event as well.
+        observability: Sinks that get every event and decision.
         clock: Source of time; None for the system's.
         seed: Seed of jitter and draws, to replay a run; None for one from the system.
         lease_ttl_s: Seconds after which a lease that nobody ended expires, > 0.
@@ -102,9 +103,9 @@ class CapabilityRouter(Router, Displayed):
         self._secrets: Mapping[str, SecretResolver] = {}
         self._path: Path | None = None
         self._inventory: Inventory | None = None
-        self._decisions: deque[Decision] = deque(maxlen=1000)
+        self._journal = Journal(self.emitter)
         for connector in observability:
-            self.emitter.subscribe(connector.record)
+            self._journal.add(connector)
 
     @classmethod
     def from_yaml(
@@ -182,7 +183,7 @@ class CapabilityRouter(Router, Displayed):
             environ: The environment variables; None for the process's.
             catalogue: The models that are known; None for LiteLLM's.
             policy: Rotation of the pools; None for the defaults.
-            observability: Sinks that get every event.
+            observability: Sinks that get every event and decision.
             clock: Source of time; None for the system's.
 
         Raises:
@@ -315,7 +316,14 @@ class CapabilityRouter(Router, Displayed):
     @property
     def decisions(self) -> list[Decision]:
         """The last 1,000 calls that ended, oldest first; without the exceptions of attempts."""
-        return list(self._decisions)
+        return self._journal.decisions
+
+    def observe(self, connector: ObservabilityConnector) -> None:
+        """Tell a sink of every event and decision from now on.
+
+        What it raises harms nobody, and is noted in ``emitter.failures``.
+        """
+        self._journal.add(connector)
 
     def explain(
         self, request: CompletionRequest | str, *, requires: Collection[str] = ()
@@ -331,8 +339,7 @@ class CapabilityRouter(Router, Displayed):
             ``choices`` hold the candidates.
 
         Raises:
-            UnknownCapabilityError: If the tree has no such node.
-            UnknownPoolError: If the request names a pool that does not exist.
+            UnknownCapabilityError, UnknownPoolError: If the tree or the router has no such.
             ValueError: If a feature does not exist.
         """
         asked = CompletionRequest(request) if isinstance(request, str) else request
@@ -344,14 +351,10 @@ class CapabilityRouter(Router, Displayed):
         For those who drive the attempts themselves; ``call`` and ``acall`` do it for you.
 
         Raises:
-            UnknownCapabilityError: If the tree has no such node.
-            UnknownPoolError: If the request names a pool that does not exist.
+            UnknownCapabilityError, UnknownPoolError: If the tree or the router has no such.
         """
         asked = CompletionRequest(request) if isinstance(request, str) else request
-        return Call(self, asked, self._keep)
-
-    def _keep(self, decision: Decision) -> None:
-        self._decisions.append(decision.without_errors())
+        return Call(self, asked, self._journal.keep)
 
     def call(self, request: CompletionRequest | str, attempt: Callable[[Model], T]) -> T:
         """Call one model after another until one answers.
@@ -387,10 +390,7 @@ class CapabilityRouter(Router, Displayed):
     async def acall(
         self, request: CompletionRequest | str, attempt: Callable[[Model], Awaitable[T]]
     ) -> T:
-        """Call one model after another until one answers; as ``call``, awaiting each attempt.
-
-        An attempt that outlasts the pool's ``attempt_timeout_s`` is cancelled.
-        """
+        """As ``call``, awaiting each attempt; one that outlasts its time is cancelled."""
         judge: drivers.Judge[T] = AnyAnswer()
 
         def once(step: Try) -> Awaitable[T]:

@@ -13,6 +13,7 @@ from capability_router.cli.models import models
 from capability_router.cli.pools import pools
 from capability_router.cli.terminal import EXIT_CODES
 from capability_router.cli.tree import tree
+from capability_router.cli.watch import watch
 
 __all__ = ["app"]
 
@@ -21,7 +22,7 @@ _ENDS = "Exit codes: " + "; ".join(f"{code}: {what}" for code, what in EXIT_CODE
 app = typer.Typer(
     help="Ask for a capability, not for a provider.", epilog=_ENDS, no_args_is_help=True
 )
-for _command in (check, lab, models, pools, tree):
+for _command in (check, lab, models, pools, tree, watch):
     app.command(epilog=_ENDS)(_command)
 
 

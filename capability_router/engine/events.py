@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, Self
+from typing import Any, Self, TypeVar
 
 from capability_router.engine.timing import spell
 
-__all__ = ["EventEmitter", "EventType", "ObservabilityConnector", "RoutingEvent", "drained"]
+__all__ = ["EventEmitter", "EventType", "RoutingEvent", "drained"]
 
 
 class EventType(StrEnum):
@@ -97,15 +97,9 @@ class RoutingEvent:
         )
 
 
+T = TypeVar("T")
+
 Subscriber = Callable[[RoutingEvent], object]
-
-
-class ObservabilityConnector(Protocol):
-    """A sink for what pools do: added, removed, deactivated, activated, rotated, probed."""
-
-    def record(self, event: RoutingEvent) -> None:
-        """Take one event; must return quickly and may raise without harm."""
-        ...
 
 
 def drained(
@@ -135,7 +129,7 @@ class EventEmitter:
     def __init__(self) -> None:
         # Replaced as a whole on change, so emitting in one thread never sees half a list.
         self._subscribers: tuple[tuple[Subscriber, EventType | None], ...] = ()
-        self.failures: deque[tuple[RoutingEvent, Exception]] = deque(maxlen=100)
+        self.failures: deque[tuple[object, Exception]] = deque(maxlen=100)
 
     def subscribe(self, subscriber: Subscriber, event_type: EventType | None = None) -> None:
         """Call ``subscriber`` with every later event, or with those of one type.
@@ -163,9 +157,9 @@ class EventEmitter:
             if wanted in (None, event.type):
                 self.deliver(subscriber, event)
 
-    def deliver(self, subscriber: Subscriber, event: RoutingEvent) -> None:
-        """Hand one event to one listener; what it raises goes no further than ``failures``."""
+    def deliver(self, subscriber: Callable[[T], object], item: T) -> None:
+        """Hand one record to one listener; what it raises goes no further than ``failures``."""
         try:
-            subscriber(event)
+            subscriber(item)
         except Exception as error:  # noqa: BLE001 - foreign code, and it must harm nobody
-            self.failures.append((event, error))
+            self.failures.append((item, error))

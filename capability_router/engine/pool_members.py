@@ -13,13 +13,14 @@ from math import inf
 from capability_router.engine.accounts import Accounts
 from capability_router.engine.chance import draws_of
 from capability_router.engine.errors import UnknownModelError, nearest
-from capability_router.engine.events import EventEmitter, ObservabilityConnector, RoutingEvent
+from capability_router.engine.events import EventEmitter, RoutingEvent
 from capability_router.engine.evidence import Terms
 from capability_router.engine.inquiry import Inquiry
 from capability_router.engine.lanes import Lanes
 from capability_router.engine.member import Member, Order
 from capability_router.engine.membership import PoolPreferences, places_of
 from capability_router.engine.model import Model
+from capability_router.engine.observing import ObservabilityConnector
 from capability_router.engine.rationing import Rationing
 from capability_router.engine.retry import RetryAccount
 from capability_router.engine.roster import Roster

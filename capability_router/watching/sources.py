@@ -11,11 +11,12 @@ from itertools import takewhile
 from typing import Protocol
 
 from capability_router.engine.decision import Decision
-from capability_router.engine.events import EventType, RoutingEvent
+from capability_router.engine.events import RoutingEvent
 from capability_router.engine.model import Model
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.router import Router
 from capability_router.engine.state import StandbyState
+from capability_router.observability.records import as_record
 from capability_router.router import CapabilityRouter
 from capability_router.watching.fields import Record
 
@@ -101,11 +102,7 @@ class RouterSource:
         return new[::-1]
 
     def _as_record(self, item: RoutingEvent | Decision) -> Record:
-        clock = self._router.clock
-        wall = clock.wall() - (clock.now() - item.at)
-        if isinstance(item, Decision):
-            return {**item.as_dict(), "record": "decision", "wall": wall, "at": item.at}
-        return {"record": "event", "wall": wall, **_as_dict(item)}
+        return as_record(item, self._router.clock)
 
 
 def router_state(router: Router, pools: Iterable[CapabilityPool]) -> Record:
@@ -157,22 +154,3 @@ def _model(router: Router, model: Model) -> Record:
         "failures": state.failures,
         "latency_s": state.latency_s or None,
     }
-
-
-def _as_dict(event: RoutingEvent) -> dict[str, object]:
-    kind, reason = _MEMBERSHIP.get(event.type, (str(event.type), event.reason))
-    return {
-        "type": kind,
-        "pool": event.pool,
-        "model": event.model,
-        "at": event.at,
-        "reason": reason,
-        "until": event.until,
-        "details": event.details,
-    }
-
-
-_MEMBERSHIP = {
-    EventType.MODEL_ADDED: ("pool_membership_changed", "added"),
-    EventType.MODEL_REMOVED: ("pool_membership_changed", "removed"),
-}

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from capability_router.engine.decision import Decision
 from capability_router.engine.errors import NoAvailableModelError, UnknownCapabilityError
 from capability_router.engine.events import EventEmitter, EventType, RoutingEvent
 from capability_router.engine.membership import PoolPreferences
@@ -340,8 +341,9 @@ def test_observability_gets_the_pools_own_events_even_if_it_breaks() -> None:
         def __init__(self) -> None:
             self.events: list[RoutingEvent] = []
 
-        def record(self, event: RoutingEvent) -> None:
-            self.events.append(event)
+        def record(self, item: RoutingEvent | Decision) -> None:
+            assert isinstance(item, RoutingEvent)
+            self.events.append(item)
             raise OSError("collector is down")
 
     connector, emitter = Connector(), EventEmitter()

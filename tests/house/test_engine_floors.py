@@ -28,7 +28,7 @@ FLOORS = (
     {"adaptive", "affinity", "costs", "preferring", "rotation", "sampling", "scored"},
     {"blueprint", "evidence", "headroom", "lanes"},
     {"decision", "lease", "roster"},
-    {"inquiry", "rationing", "rotator", "steps"},
+    {"inquiry", "observing", "rationing", "rotator", "steps"},
     {"patience", "timetable"},
     {"pool_members"},
     {"pooling"},
