@@ -71,7 +71,7 @@ class Candidate:
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON-ready values; a score that is not finite is left out."""
-        told = asdict(self)
+        told: dict[str, object] = asdict(self)
         if self.score is not None and not isfinite(self.score):
             told["score"] = None
         return told | {"state": str(self.state)}
@@ -79,7 +79,8 @@ class Candidate:
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Candidate:
         """Return what ``as_dict`` told."""
-        return cls(**{**told, "state": Standing(told["state"])})
+        facts: dict[str, Any] = {**told, "state": Standing(told["state"])}
+        return cls(**facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,10 @@ class Choice:
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Choice:
         """Return what ``as_dict`` told."""
-        changed = {
+        facts: dict[str, Any] = {
+            **told,
             "why": Why(told["why"]),
             "candidates": tuple(map(Candidate.from_dict, told["candidates"])),
             "draws": tuple(told["draws"]),
         }
-        return cls(**{**told, **changed})
+        return cls(**facts)

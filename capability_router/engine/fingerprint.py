@@ -10,9 +10,12 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import partial
 from hashlib import sha256
+from typing import cast
 
 __all__ = ["fingerprint", "short_name"]
 
+_INNER = ("make", "func")
+"""Where a factory of ours, and a ``partial``, keeps what it makes."""
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -37,7 +40,7 @@ def short_name(make: object) -> str:
 
 def _made(make: object) -> object:
     """What a factory with parameters makes."""
-    inner = make.func if isinstance(make, partial) else getattr(make, "make", None)
+    inner: object = getattr(make, _INNER[isinstance(make, partial)], None)
     return make if inner is None else _made(inner)
 
 
@@ -47,11 +50,12 @@ def _spelled(value: object) -> str:
     if isinstance(value, _PLAIN):
         return repr(value)
     if isinstance(value, Mapping):
-        return _listed(sorted(f"{_spelled(key)}:{_spelled(each)}" for key, each in value.items()))
+        pairs = cast("Mapping[object, object]", value).items()
+        return _listed(sorted(f"{_spelled(key)}:{_spelled(each)}" for key, each in pairs))
     if isinstance(value, list | tuple):
-        return _listed(_spelled(each) for each in value)
+        return _listed(_spelled(each) for each in cast("Iterable[object]", value))
     if isinstance(value, set | frozenset):
-        return _listed(sorted(_spelled(each) for each in value))
+        return _listed(sorted(_spelled(each) for each in cast("Iterable[object]", value)))
     if isinstance(value, partial):
         return f"{_spelled(value.func)}({_spelled(value.args)}{_spelled(value.keywords)})"
     return _object_spelled(value)

@@ -83,8 +83,8 @@ class PoolMembers:
         self.tempo = Tempo()
         self._timetable.start(self.now())
         self._joined = 0
-        self._total_requests = 0
-        self._calls = 0
+        self._total_requests: int = 0
+        self._calls: int = 0
 
     @property
     def rotation_policy(self) -> RotationPolicy:

@@ -96,7 +96,8 @@ class CompletionRequest:
         Raises:
             TypeError, ValueError: If it is no request.
         """
-        return cls(**{**told, "requires": frozenset(told.get("requires", ()))})
+        facts: dict[str, Any] = {**told, "requires": frozenset(told.get("requires", ()))}
+        return cls(**facts)
 
 
 def _check_time(name: str, seconds: object) -> None:
