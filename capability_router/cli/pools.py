@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from capability_router import CapabilityPool, CapabilityRouter
 from capability_router.cli.terminal import counted, output, print_json, router_of
+from capability_router.engine.fingerprint import short_name
 from capability_router.engine.selection import StrategyFactory, WithParameters
 
 __all__ = ["pools"]
@@ -71,7 +71,7 @@ def _strategy(selection: StrategyFactory) -> str:
     module = str(getattr(made, "__module__", ""))
     name = str(getattr(made, "__qualname__", type(made).__qualname__))
     if module.startswith(_ENGINE):
-        return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+        return short_name(made)
     return f"{module}:{name}"
 
 

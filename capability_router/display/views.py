@@ -10,6 +10,7 @@ from functools import singledispatch
 from itertools import islice
 
 from capability_router.display.blocks import Branch, Page, Table
+from capability_router.engine.choice import Choice, Standing
 from capability_router.engine.decision import Decision
 from capability_router.engine.model import Model
 from capability_router.engine.outcome import Attempt
@@ -23,6 +24,12 @@ __all__ = ["MOST_NODES", "MOST_ROWS", "standing", "view"]
 
 MOST_ROWS = 50
 """Rows of a table; as many as a screen or two can hold."""
+
+_SIGNS = {
+    Standing.ACTIVE: "● active",
+    Standing.STANDBY: "○ standby",
+    Standing.ON_TRIAL: "◐ on trial",
+}
 
 MOST_NODES = 200
 """Nodes of a tree; the default one is shown whole."""
@@ -139,16 +146,43 @@ def _(decision: Decision) -> Page:
     served = decision.served_by or "nobody"
     return Page(
         f"{decision.capability} → {served}{instead}{panic}",
-        (_attempts(decision.attempts),) if decision.attempts else (),
+        (
+            *((_attempts(decision.attempts),) if decision.attempts else ()),
+            *(_candidates(choice) for choice in decision.choices[:MOST_ROWS]),
+        ),
     )
+
+
+def _candidates(choice: Choice) -> Table:
+    rows = [
+        (
+            each.model,
+            _SIGNS[each.state],
+            "" if each.score is None else f"{each.score:.4g}",
+            str(each.in_flight),
+            f"{each.used:.0%}",
+            f"● chosen: {choice.why}" if each.model == choice.model else each.obstacle or "",
+        )
+        for each in sorted(choice.candidates, key=lambda each: each.rank)
+    ]
+    columns = (f"{choice.pool} by {choice.strategy}", "state", "score", "in flight", "used", "why")
+    return Table(columns, rows, choice.omitted)
 
 
 def _attempts(attempts: tuple[Attempt, ...]) -> Table:
     rows = [
-        (str(number), attempt.model, _end(attempt), f"{attempt.latency_s:.2f} s", _how(attempt))
+        (
+            str(number),
+            attempt.model,
+            _end(attempt),
+            f"{attempt.latency_s:.2f} s",
+            f"{attempt.usage.input_tokens} + {attempt.usage.output_tokens}",
+            "" if attempt.cost_usd is None else f"{attempt.cost_usd:.6f}",
+            _how(attempt),
+        )
         for number, attempt in enumerate(attempts[:MOST_ROWS], start=1)
     ]
-    columns = ("attempt", "model", "end", "took", "how")
+    columns = ("attempt", "model", "end", "took", "tokens", "US dollars", "how")
     return Table(columns, rows, max(0, len(attempts) - MOST_ROWS))
 
 

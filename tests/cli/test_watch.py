@@ -16,7 +16,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from capability_router import CapabilityRouter, Model
+from capability_router import CapabilityRouter, JsonLines, Model
+from capability_router.cli.app import app
 from capability_router.cli.watch import watch
 from capability_router.watching.sources import RouterSource
 from tests.watching.seen import decision, event
@@ -34,6 +35,24 @@ models:
 pools:
   text: {hierarchy_node: text-generation}
 """
+
+
+def test_the_log_of_the_jsonl_connector_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "router.jsonl"
+    with JsonLines(path) as log:
+        router = CapabilityRouter(observability=[log])
+        router.register(Model("a/0", ("chat-completion",)))
+        router.add_pool("text", "text-generation")
+        router.call("chat-completion", lambda model: model.name)
+        router.deactivate("a/0", "manual")
+    done = CliRunner().invoke(app, ["watch", str(path), "--once", "--json"])
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    (pool,) = told["pools"]
+    assert [(each["model"], each["state"], each["reason"]) for each in pool["models"]] == [
+        ("a/0", "standby", "manual")
+    ]
+    assert [each["served_by"] for each in told["rows"] if each["record"] == "decision"] == ["a/0"]
 
 
 class Logged:

@@ -20,6 +20,7 @@ from capability_router import (
     Price,
     RotationPolicy,
     StandbyState,
+    Usage,
 )
 from capability_router.display.blocks import Table
 from capability_router.display.views import MOST_NODES, MOST_ROWS, standing
@@ -82,7 +83,9 @@ def router_of(*ids: str) -> CapabilityRouter:
 
 
 def everything() -> list[object]:
-    decision = Decision("chat-completion", 1.0, "a/x", "text", (Attempt("a/x", "a"),))
+    router = router_of("a/x")
+    router.call("chat-completion", lambda model: model.name)
+    decision = router.decisions[-1]
     return [
         CapabilityTree(),
         pool_of("a/x")[0],
@@ -191,14 +194,26 @@ def test_model_shows_what_is_known_of_it() -> None:
 def test_decision_shows_every_attempt_and_its_end() -> None:
     attempts = (
         Attempt("a/x", "a", FailureKind.OVERLOADED, 503, 0.25, probe=True),
-        Attempt("b/y", "b", latency_s=0.5),
+        Attempt("b/y", "b", latency_s=0.5, usage=Usage(7, 8), cost_usd=0.000012),
     )
     text, _ = forms(Decision("ocr", 1.0, "b/y", "text", attempts, panic=True))
     assert text.splitlines() == [
         "ocr → b/y, tried before its time",
-        "attempt  model  end                      took    how",
-        "1        a/x    ○ overloaded (HTTP 503)  0.25 s  trial",
-        "2        b/y    ● served                 0.50 s",
+        "attempt  model  end                      took    tokens  US dollars  how",
+        "1        a/x    ○ overloaded (HTTP 503)  0.25 s  0 + 0               trial",
+        "2        b/y    ● served                 0.50 s  7 + 8   0.000012",
+    ]
+
+
+def test_decision_shows_who_else_could_have_served_and_why_not() -> None:
+    router = router_of("a/x", "b/y")
+    router.deactivate("a/x", "manual")
+    why = "manual, until recovered by hand"
+    assert forms(router.explain("chat-completion"))[0].splitlines() == [
+        "chat-completion → b/y",
+        "text by stick-until-failure  state      score  in flight  used  why",
+        f"a/x                          ○ standby         0          0%    {why}",
+        "b/y                          ● active          0          0%    ● chosen: strategy",
     ]
 
 
