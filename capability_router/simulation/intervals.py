@@ -1,0 +1,54 @@
+"""How sure a mean over several worlds is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, nan
+from random import Random
+from statistics import fmean
+
+__all__ = ["Interval"]
+
+_RESAMPLES = 2_000
+_TAIL = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean, and between what it may well be.
+
+    Attributes:
+        mean: The mean of the values that there are; ``nan`` if there is none.
+        low: Lower end of a 95 % interval.
+        high: Upper end of it.
+
+    The interval is the percentile bootstrap's (B. Efron, "Bootstrap Methods", 1979): the 2.5th and
+    97.5th percentile of the means of 2,000 samples that are drawn from the values, with repetition.
+    Of one value it is that value, which says nothing; with fewer than about ten it is too narrow.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> Interval:
+        """Return the interval of the mean of some values; those that are no number are left out."""
+        known = [value for value in values if value is not None and isfinite(value)]
+        if not known:
+            return cls(nan, nan, nan)
+        # The same values have the same interval, whoever asks.
+        rng = Random(len(known))
+        means = sorted(fmean(rng.choices(known, k=len(known))) for _ in range(_RESAMPLES))
+        edge = round(_TAIL * _RESAMPLES)
+        return cls(fmean(known), means[edge], means[-1 - edge])
+
+    def as_dict(self) -> dict[str, float]:
+        """Return it as JSON-ready values."""
+        return {"mean": self.mean, "low": self.low, "high": self.high}
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether it is all above or all below 0: a difference that is hardly chance."""
+        return self.low > 0 or self.high < 0
