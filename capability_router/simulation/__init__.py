@@ -10,6 +10,7 @@
 
 from capability_router.simulation.baselines import OrderedFallback, RandomRetry, StickyFallback
 from capability_router.simulation.compare import Comparison, compare
+from capability_router.simulation.goal import Trial
 from capability_router.simulation.intervals import Interval
 from capability_router.simulation.outages import (
     PUBLISHED_99_58,
@@ -21,6 +22,7 @@ from capability_router.simulation.percentiles import Percentiles
 from capability_router.simulation.providers import SimulatedProvider
 from capability_router.simulation.result import ModelResult, SimulationResult
 from capability_router.simulation.simulate import simulate
+from capability_router.simulation.tune import Tuning, tune
 from capability_router.simulation.workload import Arrival, Bursts, Poisson, Recorded, Workload
 
 __all__ = [
@@ -41,7 +43,10 @@ __all__ = [
     "SimulatedProvider",
     "SimulationResult",
     "StickyFallback",
+    "Trial",
+    "Tuning",
     "Workload",
     "compare",
     "simulate",
+    "tune",
 ]

@@ -87,11 +87,7 @@ class Comparison:
             "seeds": list(self.seeds),
             "policies": {
                 policy: {
-                    "figures": {
-                        name: None if isnan(interval.mean) else interval.as_dict()
-                        for name in FIGURES
-                        for interval in [self.figure(policy, name)]
-                    },
+                    "figures": {name: self.figure(policy, name).as_dict() for name in FIGURES},
                     "results": [result.as_dict() for result in results],
                 }
                 for policy, results in self.results.items()

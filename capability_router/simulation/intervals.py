@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite, isnan, nan
 from random import Random
 from statistics import fmean
 
@@ -44,9 +44,10 @@ class Interval:
         edge = round(_TAIL * _RESAMPLES)
         return cls(fmean(known), means[edge], means[-1 - edge])
 
-    def as_dict(self) -> dict[str, float]:
-        """Return it as JSON-ready values."""
-        return {"mean": self.mean, "low": self.low, "high": self.high}
+    def as_dict(self) -> dict[str, float | None]:
+        """Return it as JSON-ready values; None where there is no number."""
+        ends = {"mean": self.mean, "low": self.low, "high": self.high}
+        return {name: None if isnan(end) else end for name, end in ends.items()}
 
     @property
     def excludes_zero(self) -> bool:

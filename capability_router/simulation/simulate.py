@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import ceil
 from os import PathLike
 from typing import Any
 
@@ -89,6 +90,7 @@ class Scene:
         providers: How providers behave.
         seed: Seed of the world.
         starts_at: Seconds since 1970 UTC at the start.
+        part: How much of the workload counts, from its beginning, above 0 and at most 1.
     """
 
     def __init__(
@@ -98,6 +100,8 @@ class Scene:
         providers: Mapping[str, SimulatedProvider],
         seed: int,
         starts_at: float = STARTS_AT,
+        *,
+        part: float = 1.0,
     ) -> None:
         router = router_of(_models_of(policy))
         self._models = router.models
@@ -105,7 +109,8 @@ class Scene:
         self._providers = providers
         self._seed = seed
         self._starts_at = starts_at
-        self._arrivals: Sequence[Arrival] = list(workload.arrivals(seed))
+        arrivals = list(workload.arrivals(seed))
+        self._arrivals: Sequence[Arrival] = arrivals[: ceil(part * len(arrivals))]
         self._oracle = Oracle.of(self._arrivals, router, self._world())
 
     def play(
