@@ -132,6 +132,7 @@ class Attempt:
         wait_s: Seconds that the call had paused before it, >= 0.
         usage: Tokens of the answer.
         cost_usd: What the answer cost, >= 0; None if that is not known.
+        retry_after_s: Seconds that the provider asked to wait, >= 0; None if it did not say.
     """
 
     model: str
@@ -148,12 +149,14 @@ class Attempt:
     wait_s: float = 0.0
     usage: Usage = Usage()
     cost_usd: float | None = None
+    retry_after_s: float | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         # The exception stays: few client libraries make theirs so that they can be pickled.
         facts = (self.model, self.provider, self.kind, self.status, self.latency_s)
         times = (self.pool, self.started_at, self.first_token_s, self.wait_s)
-        return Attempt, (*facts, self.probe, self.hedge, None, *times, self.usage, self.cost_usd)
+        rest = (self.usage, self.cost_usd, self.retry_after_s)
+        return Attempt, (*facts, self.probe, self.hedge, None, *times, *rest)
 
     def __str__(self) -> str:
         status = f" (HTTP {self.status})" if self.status else ""
@@ -176,6 +179,7 @@ class Attempt:
             "input_tokens": self.usage.input_tokens,
             "output_tokens": self.usage.output_tokens,
             "cost_usd": self.cost_usd,
+            "retry_after_s": self.retry_after_s,
         }
 
     @classmethod

@@ -91,6 +91,7 @@ class Try:
             wait_s=self.waited_s,
             usage=usage,
             cost_usd=lease.model.cost_usd(usage) if priced else usage.cost_usd,
+            retry_after_s=failure.retry_after_s if failure else None,
         )
 
 

@@ -20,6 +20,7 @@ from capability_router.simulation.outages import (
 )
 from capability_router.simulation.percentiles import Percentiles
 from capability_router.simulation.providers import SimulatedProvider
+from capability_router.simulation.replay import Change, Difference, Replay, replay
 from capability_router.simulation.result import ModelResult, SimulationResult
 from capability_router.simulation.simulate import simulate
 from capability_router.simulation.tune import Tuning, tune
@@ -30,7 +31,9 @@ __all__ = [
     "PUBLISHED_99_72",
     "Arrival",
     "Bursts",
+    "Change",
     "Comparison",
+    "Difference",
     "Interval",
     "ModelResult",
     "OrderedFallback",
@@ -40,6 +43,7 @@ __all__ = [
     "Poisson",
     "RandomRetry",
     "Recorded",
+    "Replay",
     "SimulatedProvider",
     "SimulationResult",
     "StickyFallback",
@@ -47,6 +51,7 @@ __all__ = [
     "Tuning",
     "Workload",
     "compare",
+    "replay",
     "simulate",
     "tune",
 ]

@@ -46,9 +46,9 @@ class OrderedFallback:
     retries: int = 2
     timeout_s: float = 600.0
 
-    def contender(self, router: Router, world: World, record: Record) -> _InOrder:
+    def contender(self, router: Router, world: World) -> _InOrder:
         """Return it at work in one simulation."""
-        return _InOrder(self, router, world, record)
+        return _InOrder(self, router, world)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class RandomRetry:
     cooldown_s: float = 5.0
     timeout_s: float = 600.0
 
-    def contender(self, router: Router, world: World, record: Record) -> _Shuffled:
+    def contender(self, router: Router, world: World) -> _Shuffled:
         """Return it at work in one simulation."""
-        return _Shuffled(self, router, world, record)
+        return _Shuffled(self, router, world)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +90,19 @@ class StickyFallback:
     models: Config
     timeout_s: float = 60.0
 
-    def contender(self, router: Router, world: World, record: Record) -> _Sticky:
+    def contender(self, router: Router, world: World) -> _Sticky:
         """Return it at work in one simulation."""
-        return _Sticky(self, router, world, record)
+        return _Sticky(self, router, world)
 
 
 class _InOrder:
-    def __init__(self, rule: OrderedFallback, router: Router, world: World, record: Record) -> None:
+    def __init__(self, rule: OrderedFallback, router: Router, world: World) -> None:
         self.rule = rule
         self.world = world
         self._router = router
-        self._record = record
 
-    def plan(self, request: CompletionRequest) -> _OneAfterTheOther:
-        return _OneAfterTheOther(self, self._router.candidates(request), request, self._record)
+    def plan(self, request: CompletionRequest, record: Record) -> _OneAfterTheOther:
+        return _OneAfterTheOther(self, self._router.candidates(request), request, record)
 
 
 class _OneAfterTheOther(RulePlan):
@@ -158,16 +157,15 @@ class _Minute:
 
 
 class _Shuffled:
-    def __init__(self, rule: RandomRetry, router: Router, world: World, record: Record) -> None:
+    def __init__(self, rule: RandomRetry, router: Router, world: World) -> None:
         self.rule = rule
         self.world = world
         self._router = router
-        self._record = record
         self._minutes: dict[str, _Minute] = {}
         self._cool_until: dict[str, float] = {}
 
-    def plan(self, request: CompletionRequest) -> _Shuffle:
-        return _Shuffle(self, self._router.candidates(request), request, self._record)
+    def plan(self, request: CompletionRequest, record: Record) -> _Shuffle:
+        return _Shuffle(self, self._router.candidates(request), request, record)
 
     def healthy(self, models: Sequence[Model]) -> list[Model]:
         now = self.world.clock.now()
@@ -251,15 +249,14 @@ class _Shuffle(RulePlan):
 
 
 class _Sticky:
-    def __init__(self, rule: StickyFallback, router: Router, world: World, record: Record) -> None:
+    def __init__(self, rule: StickyFallback, router: Router, world: World) -> None:
         self.rule = rule
         self.world = world
         self._router = router
-        self._record = record
         self.current = ""
 
-    def plan(self, request: CompletionRequest) -> _Circle:
-        return _Circle(self, self._router.candidates(request), request, self._record)
+    def plan(self, request: CompletionRequest, record: Record) -> _Circle:
+        return _Circle(self, self._router.candidates(request), request, record)
 
 
 class _Circle(RulePlan):

@@ -13,7 +13,8 @@ from capability_router.simulation.agenda import STARTS_AT
 from capability_router.simulation.intervals import Interval
 from capability_router.simulation.providers import SimulatedProvider
 from capability_router.simulation.result import SimulationResult, time_of
-from capability_router.simulation.simulate import Policy, Progress, Scene
+from capability_router.simulation.scene import Policy, Progress
+from capability_router.simulation.simulate import drawn_scene
 from capability_router.simulation.workload import Demand
 
 __all__ = ["FIGURES", "Comparison", "compare"]
@@ -144,9 +145,10 @@ def compare(
     if not policies or not seeds:
         raise ValueError(f"policies {list(policies)} and seeds {list(seeds)} must not be empty")
     results: dict[str, list[SimulationResult]] = {name: [] for name in policies}
+    first = next(iter(policies.values()))
     runs = len(seeds) * len(policies)
     for world, seed in enumerate(seeds):
-        scene = Scene(next(iter(policies.values())), workload, providers or {}, seed, starts_at)
+        scene = drawn_scene(first, workload, providers or {}, seed, starts_at)
         for number, (name, policy) in enumerate(policies.items()):
             before = world * len(policies) + number
             told = progress and partial(_within, progress, before, runs)

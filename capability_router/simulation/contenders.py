@@ -99,8 +99,13 @@ class Plan(Protocol[Step]):
 class Contender(Protocol[Step]):
     """Plans requests in one simulation."""
 
-    def plan(self, request: CompletionRequest) -> Plan[Step]:
-        """Return the plan of a request that has just come."""
+    def plan(self, request: CompletionRequest, record: Record) -> Plan[Step]:
+        """Return the plan of a request that has just come.
+
+        Args:
+            request: What is asked for.
+            record: Takes the decision when it has ended.
+        """
         ...
 
 
@@ -112,13 +117,12 @@ class Rule(Protocol):
         """Where its models come from."""
         ...
 
-    def contender(self, router: Router, world: World, record: Record) -> Contender[Any]:
+    def contender(self, router: Router, world: World) -> Contender[Any]:
         """Return it at work in one simulation.
 
         Args:
             router: Its models, as a router of this package; it is not asked to route.
             world: Clock and chance of the simulation.
-            record: Takes the decision of each request.
         """
         ...
 
@@ -129,16 +133,14 @@ class Pooled:
     Args:
         router: What it is like.
         world: Clock and chance.
-        record: Takes each decision.
     """
 
-    def __init__(self, router: Router, world: World, record: Record) -> None:
+    def __init__(self, router: Router, world: World) -> None:
         self.router = router.twin(world)
-        self._record = record
 
-    def plan(self, request: CompletionRequest) -> Call:
+    def plan(self, request: CompletionRequest, record: Record) -> Call:
         """Return the plan of a request."""
-        return Call(self.router, request, self._record)
+        return Call(self.router, request, record)
 
 
 def router_of(config: Config) -> Router:

@@ -13,7 +13,7 @@ from capability_router.engine.outcome import Failure, FailureKind, Usage
 from capability_router.engine.steps import Stop, Wait
 from capability_router.simulation.agenda import Agenda, SimulatedClock
 from capability_router.simulation.contenders import Ask, Plan
-from capability_router.simulation.providers import Answer, World
+from capability_router.simulation.providers import Answer, Truth
 from capability_router.simulation.workload import Arrival
 
 __all__ = ["Flight", "Landed", "Leg"]
@@ -73,7 +73,7 @@ class Flight(Generic[Step]):
     Args:
         arrival: The request.
         plan: Decides each step.
-        world: The providers as they are.
+        truth: The providers as they are.
         clock: The time.
         agenda: What is to happen.
         landed: Takes note.
@@ -92,7 +92,7 @@ class Flight(Generic[Step]):
         "_legs",
         "_plan",
         "_tries",
-        "_world",
+        "_truth",
         "arrival",
         "attempts",
         "cost_usd",
@@ -103,7 +103,7 @@ class Flight(Generic[Step]):
         self,
         arrival: Arrival,
         plan: Plan[Step],
-        world: World,
+        truth: Truth,
         clock: SimulatedClock,
         agenda: Agenda,
         landed: Landed,
@@ -113,7 +113,7 @@ class Flight(Generic[Step]):
         self.first_at: float | None = None
         self.cost_usd = 0.0
         self._plan = plan
-        self._world = world
+        self._truth = truth
         self._clock = clock
         self._agenda = agenda
         self._landed = landed
@@ -143,7 +143,7 @@ class Flight(Generic[Step]):
             self._had = 0
         asked = self.arrival if not self._had else self._rest()
         now = self._clock.at
-        leg = Leg(step, self._world.answer(model, asked, again, now), now)
+        leg = Leg(step, self._truth.answer(model, asked, again, now), now)
         self._legs.append(leg)
         self._set_going(leg)
         return leg

@@ -11,7 +11,7 @@ from capability_router.engine.model import Model
 from capability_router.engine.outcome import Usage
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.router import Router
-from capability_router.simulation.providers import World
+from capability_router.simulation.providers import Truth
 from capability_router.simulation.workload import Arrival
 
 __all__ = ["Oracle"]
@@ -38,13 +38,13 @@ class Oracle:
     cost_usd: array[float] = field(default_factory=_floats)
 
     @classmethod
-    def of(cls, arrivals: Iterable[Arrival], router: Router, world: World) -> Oracle:
+    def of(cls, arrivals: Iterable[Arrival], router: Router, truth: Truth) -> Oracle:
         """Return what would have been possible in one world.
 
         Args:
             arrivals: The requests in the order of time.
             router: Knows which models may serve which request, by what they are.
-            world: The providers as they really are; a world that nobody else asks.
+            truth: The providers as they really are; a world that nobody else asks.
         """
         oracle = cls()
         known: dict[CompletionRequest, list[Model]] = {}
@@ -54,14 +54,14 @@ class Oracle:
             models = known.get(alike)
             if models is None:
                 models = known[alike] = router.candidates(alike)
-            oracle._look(arrival, models, world)
+            oracle._look(arrival, models, truth)
         return oracle
 
-    def _look(self, arrival: Arrival, models: Iterable[Model], world: World) -> None:
+    def _look(self, arrival: Arrival, models: Iterable[Model], truth: Truth) -> None:
         latency_s = cost_usd = inf
         usage = Usage(arrival.input_tokens, arrival.output_tokens)
         for model in models:
-            answer = world.possible(model, arrival)
+            answer = truth.possible(model, arrival)
             if answer.failure is None and model.lacks(arrival.request) is None:
                 latency_s = min(latency_s, answer.whole_s)
                 cost_usd = min(cost_usd, model.cost_usd(usage))

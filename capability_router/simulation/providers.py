@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from capability_router.engine.ledger import actual, refusing
 from capability_router.engine.limits import Limit, Meter, Scope
@@ -16,7 +16,7 @@ from capability_router.simulation.outages import Calendar, Outage, Outages
 from capability_router.simulation.percentiles import Percentiles
 from capability_router.simulation.workload import Arrival
 
-__all__ = ["Answer", "SimulatedProvider", "World"]
+__all__ = ["Answer", "SimulatedProvider", "Truth", "World"]
 
 _STATUS = {
     FailureKind.INVALID_REQUEST: 400,
@@ -122,6 +122,29 @@ class Answer(NamedTuple):
     written: int
 
 
+class Truth(Protocol):
+    """What providers do, whoever asks them."""
+
+    def answer(self, model: Model, arrival: Arrival, again: int, now: float) -> Answer:
+        """Return what a model says to a request that is sent to it now, which counts.
+
+        Args:
+            model: The model.
+            arrival: The request.
+            again: How often it was sent to this model before.
+            now: Seconds of the simulation.
+        """
+        ...
+
+    def possible(self, model: Model, arrival: Arrival) -> Answer:
+        """Return what a model would have said to a request as it came; counts nowhere."""
+        ...
+
+    def outages(self, model_id: str) -> Sequence[Outage]:
+        """Return what has been wrong with a model so far."""
+        ...
+
+
 class World:
     """All providers of one simulation, as they really are.
 
@@ -157,14 +180,7 @@ class World:
         self._endpoints = {model.id: _Endpoint(model, behaviour, seed) for model in models}
 
     def answer(self, model: Model, arrival: Arrival, again: int, now: float) -> Answer:
-        """Return what a model says to a request that is sent to it now, which counts.
-
-        Args:
-            model: The model.
-            arrival: The request.
-            again: How often it was sent to this model before.
-            now: Seconds of the simulation.
-        """
+        """Return what a model says; see ``Truth``."""
         refusal = self._refusal(model, arrival, now)
         return self._endpoints[model.id].answer(arrival, again, now, refusal)
 

@@ -16,7 +16,7 @@ from capability_router.simulation.agenda import SimulatedClock
 from capability_router.simulation.flights import Flight, Leg
 from capability_router.simulation.oracle import Oracle
 from capability_router.simulation.outages import Outage
-from capability_router.simulation.providers import World
+from capability_router.simulation.providers import Truth
 from capability_router.simulation.result import ModelResult, SimulationResult, percentile
 
 __all__ = ["Standbys", "Tally"]
@@ -72,14 +72,14 @@ class Tally:
         else:
             self._errors[type(error).__name__] += 1
 
-    def result(self, oracle: Oracle, standbys: Standbys, world: World) -> SimulationResult:
+    def result(self, oracle: Oracle, standbys: Standbys, truth: Truth) -> SimulationResult:
         """Sum everything up."""
         requests = len(self._latency_s)
         latency_s = sorted(filter(isfinite, self._latency_s))
         first_s = sorted(filter(isfinite, self._first_s))
         cost_usd = sum(self._cost_usd)
         answered = len(latency_s)
-        leave_s, return_s = standbys.delays(world)
+        leave_s, return_s = standbys.delays(truth)
         return SimulationResult(
             requests=requests,
             success=answered / requests,
@@ -156,13 +156,13 @@ class Standbys:
         """Return the seconds that a model was away up to now."""
         return sum(min(end, now) - start for start, end in self._of(model_id))
 
-    def delays(self, world: World) -> tuple[float | None, float | None]:
+    def delays(self, truth: Truth) -> tuple[float | None, float | None]:
         """Return the mean seconds to leave in an outage, and to return after it."""
         leave_s: list[float] = []
         return_s: list[float] = []
         for model_id in self._spans.keys() | self._since.keys():
             spans = self._of(model_id)
-            for outage in world.outages(model_id):
+            for outage in truth.outages(model_id):
                 if outage.share >= 1:
                     self._delay(outage, spans, leave_s, return_s)
         return fmean(leave_s) if leave_s else None, fmean(return_s) if return_s else None

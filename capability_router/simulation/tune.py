@@ -17,8 +17,9 @@ from capability_router.simulation.contenders import Config, router_of
 from capability_router.simulation.goal import Goal, Trial, front
 from capability_router.simulation.providers import SimulatedProvider
 from capability_router.simulation.result import SimulationResult, time_of
+from capability_router.simulation.scene import Progress, Scene
 from capability_router.simulation.settings import Settings, Space, changed, sampled
-from capability_router.simulation.simulate import Progress, Scene
+from capability_router.simulation.simulate import drawn_scene
 from capability_router.simulation.workload import Demand
 
 __all__ = ["Trial", "Tuning", "tune"]
@@ -132,7 +133,7 @@ def tune(
     search = _Search(goal, progress, len(points) * len(seeds))
     for parts in (9, 3, 1):
         scenes = [
-            Scene(router, workload, providers or {}, each, starts_at, part=1 / parts)
+            drawn_scene(router, workload, providers or {}, each, starts_at, part=1 / parts)
             for each in seeds
         ]
         variants = search.round(variants, scenes, is_last=parts == 1)
