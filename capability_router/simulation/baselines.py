@@ -26,6 +26,7 @@ __all__ = ["OrderedFallback", "RandomRetry", "StickyFallback"]
 _RETRYABLE_STATUS = frozenset({408, 409, 429})
 _NO_RESPONSE = frozenset({FailureKind.CONNECTION, FailureKind.TIMEOUT, FailureKind.STALLED})
 _LONGEST_STATED_S = 120.0
+_FEWEST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ class RandomRetry:
     """A random model, and after a failure again a random one of those that are not cooling down.
 
     The rule of LiteLLM's Router with ``simple-shuffle``: a model cools down after a 429, after
-    401, 402 and 404, and when more than half of at least five requests of a minute failed; a lost
-    connection cools nobody down. The caller's faults end the request.
+    401, 402 and 404, and when more than half of at least five requests of a minute failed. What is
+    not worth repeating, such as the caller's faults and 404, ends the request.
 
     Attributes:
         models: Where the models come from.
@@ -168,32 +169,20 @@ class _Shuffled:
         return _Shuffle(self, self._router.candidates(request), request, record)
 
     def healthy(self, models: Sequence[Model]) -> list[Model]:
+        if len(models) == 1:
+            # Whoever is alone is asked in any case.
+            return list(models)
         now = self.world.clock.now()
         return [model for model in models if now >= self._cool_until.get(model.id, -inf)]
 
-    def note(self, model: Model, failure: Failure | None, *, alone: bool) -> None:
+    def note(self, model: Model, failure: Failure | None) -> None:
         now = self.world.clock.now()
         minute = self._minutes.setdefault(model.id, _Minute())
         minute.note(now, failed=failure is not None)
-        if failure is None or not self._cools(failure, minute, now, alone=alone):
-            return
-        stated_s = failure.retry_after_s
-        self._cool_until[model.id] = now + (self.rule.cooldown_s if stated_s is None else stated_s)
-
-    def _cools(self, failure: Failure, minute: _Minute, now: float, *, alone: bool) -> bool:
-        status = _status(failure)
-        if failure.kind is FailureKind.CONNECTION:
-            return False
-        if 400 <= status < 500 and status not in (401, 402, 404, 408, 429):
-            return False
-        failed, served = minute.count(now, failed=True), minute.count(now, failed=False)
-        if status == 429 and not alone:
-            return True
-        if not served and failed >= 1000:
-            return True
-        if failed > served and failed + served >= 5 and not alone:
-            return True
-        return not _is_retryable(status) and not (status == 402 and alone)
+        if failure is not None and _cools(failure, minute, now):
+            stated_s = failure.retry_after_s
+            wait_s = self.rule.cooldown_s if stated_s is None else stated_s
+            self._cool_until[model.id] = now + wait_s
 
 
 class _Shuffle(RulePlan):
@@ -226,13 +215,13 @@ class _Shuffle(RulePlan):
 
     def succeeded(self, usage: Usage | None = None, step: Asked | None = None) -> None:
         model = self.note(None, usage or Usage())
-        self._all.note(model, None, alone=len(self._models) == 1)
+        self._all.note(model, None)
         self.end(model.id)
 
     def failed(self, failure: Failure, step: Asked | None = None) -> None:
         model = self.note(failure, Usage())
         alone = len(self._models) == 1
-        self._all.note(model, failure, alone=alone)
+        self._all.note(model, failure)
         status = _status(failure)
         again = _is_retryable(status) or (status in (401, 403) and not alone)
         healthy = self._all.healthy(self._models)
@@ -285,6 +274,17 @@ class _Circle(RulePlan):
         # Unless another request has found out already.
         if self._left and self._all.current == failing.id:
             self._all.current = self._left[0].id
+
+
+def _cools(failure: Failure, minute: _Minute, now: float) -> bool:
+    """Whether a model is left out for a while after a failure."""
+    status = _status(failure)
+    if 400 <= status < 500 and status not in (401, 402, 404, 408, 429):
+        return False
+    if status == 429 or not _is_retryable(status):
+        return True
+    failed, served = minute.count(now, failed=True), minute.count(now, failed=False)
+    return failed > served and failed + served >= _FEWEST
 
 
 def _status(failure: Failure) -> int:
