@@ -20,6 +20,7 @@ from benchmarks.hosts import langchain_table
 from benchmarks.peers import litellm_table
 from benchmarks.routers import routers_table
 from benchmarks.selecting import limits_table, select_table
+from benchmarks.simulating import simulating_table
 from benchmarks.threads import threads_table
 from benchmarks.time_limits import time_limits_table
 
@@ -37,6 +38,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "time-limits": time_limits_table,
     "calls": call_table,
     "langchain": langchain_table,
+    "simulating": simulating_table,
 }
 
 console = Console(width=110)

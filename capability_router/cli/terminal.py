@@ -10,8 +10,10 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from capability_router import CapabilityRouter, ConfigurationError
+from capability_router.display import blocks
 
 __all__ = [
     "EXIT_CODES",
@@ -21,6 +23,7 @@ __all__ = [
     "listed",
     "output",
     "print_json",
+    "print_page",
     "router_of",
 ]
 
@@ -46,6 +49,26 @@ def output() -> Console:
 def print_json(value: object) -> None:
     """Write a value as JSON, whatever the width of the terminal."""
     typer.echo(json.dumps(value, indent=2))
+
+
+def print_page(page: blocks.Page) -> None:
+    """Write a page of tables, within the width of the terminal."""
+    console = output()
+    console.print(f"[bold]{escape(page.heading)}[/]")
+    for block in page.blocks:
+        console.print()
+        console.print(_table(block) if isinstance(block, blocks.Table) else escape(block.text()))
+
+
+def _table(block: blocks.Table) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in block.columns:
+        table.add_column(escape(column), overflow="fold")
+    for row in block.rows:
+        table.add_row(*map(escape, row))
+    if block.omitted:
+        table.add_row(f"[dim]… and {block.omitted:,} more[/]")
+    return table
 
 
 def failure(error: Exception | str) -> typer.Exit:

@@ -20,10 +20,12 @@ from capability_router.config.schema import (
     ConcurrencyConfig,
     DeactivationConfig,
     HedgeConfig,
+    LimitsConfig,
     MaintenanceConfig,
     ModelConfig,
     PoolConfig,
     ProviderConfig,
+    QuotaConfig,
     RecoveryConfig,
     RetryConfig,
     RouterConfig,
@@ -49,7 +51,7 @@ from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.throttling import Throttling
 from capability_router.engine.tree import CapabilityTree
 
-__all__ = ["build", "stated"]
+__all__ = ["build", "limits_of", "stated"]
 
 _OF_THE_POOL = ("max_ejected", "slow", "outage", "throttling", "maintenance")
 """Keys of ``deactivation`` that the rotation policy holds, not its first seam."""
@@ -85,7 +87,7 @@ def build(
 
 def _provider(provider_id: str, config: ProviderConfig) -> Provider:
     reached = _given(config, but=("limits", "quota"))
-    return Provider(provider_id, **reached, limits=_limits(config))
+    return Provider(provider_id, **reached, limits=limits_of(config.limits, config.quota))
 
 
 def _model(
@@ -112,7 +114,7 @@ def stated(config: ModelConfig, tree: CapabilityTree) -> dict[str, Any]:
         "deprecated_at": config.deprecated_on,
         "vector_space": config.vector_space,
         "dimensions": config.dimensions,
-        "limits": _limits(config) or None,
+        "limits": limits_of(config.limits, config.quota) or None,
         "concurrency": _concurrency(config.limits.concurrency),
     }
     if config.capabilities is not None:
@@ -145,7 +147,7 @@ def _policy(config: PoolConfig) -> RotationPolicy:
         outage=None if leaving.outage is None else ProviderOutage(**_given(leaving.outage)),
         throttling=_throttling(leaving),
         maintenance=tuple(_maintenance(window) for window in leaving.maintenance),
-        limits=_limits(config),
+        limits=limits_of(config.limits, config.quota),
         degrade=config.degrade,
     )
     if leaving.max_ejected is not None:
@@ -187,10 +189,11 @@ def _hedge(config: HedgeConfig | None) -> Hedge | None:
     return Hedge(**after, **_given(config, but=("after",)))
 
 
-def _limits(config: ProviderConfig | ModelConfig | PoolConfig) -> tuple[Limit, ...]:
-    limits = [Limit(unit, rate.amount, rate.window_s) for unit, rate in _rates(config.limits)]
-    renewed = _rates(config.quota)
-    return (*limits, *(_quota(unit, rate, *config.quota.resets) for unit, rate in renewed))
+def limits_of(rolling: LimitsConfig, renewed: QuotaConfig) -> tuple[Limit, ...]:
+    """Return what ``limits`` and ``quota`` of a section say."""
+    limits = [Limit(unit, rate.amount, rate.window_s) for unit, rate in _rates(rolling)]
+    quotas = [_quota(unit, rate, *renewed.resets) for unit, rate in _rates(renewed)]
+    return (*limits, *quotas)
 
 
 def _concurrency(config: ConcurrencyConfig | None) -> Concurrency | None:

@@ -96,12 +96,13 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        return self._page().bundle()["text/plain"]
+        return self.page().bundle()["text/plain"]
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self._page().bundle()
+        return self.page().bundle()
 
-    def _page(self) -> Page:
+    def page(self) -> Page:
+        """Return the figures as a table with intervals."""
         rows = [
             (policy, *(_told(name, self.figure(policy, name)) for name in _SHOWN))
             for policy in self.results
@@ -164,8 +165,12 @@ def _within(progress: Progress, before: int, runs: int, done: int, total: int) -
 def _told(name: str, interval: Interval) -> str:
     if isnan(interval.mean):
         return "–"
-    show = _SHOWS.get(name, "{:,.4g}".format)
+    show = _SHOWS.get(name, _number)
     return f"{show(interval.mean)} ({show(interval.low)} – {show(interval.high)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 _SHOWS = {"success": "{:.3%}".format, **{name: time_of for name in _SHOWN if name.endswith("_s")}}

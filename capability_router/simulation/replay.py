@@ -26,8 +26,6 @@ from capability_router.simulation.scene import Policy, Progress, Scene, models_o
 
 __all__ = ["Change", "Difference", "Recorded", "Replay", "replay"]
 
-_SHOWN = 20
-
 
 class Change(StrEnum):
     """How a request has gone otherwise."""
@@ -170,12 +168,17 @@ class Replay:
         }
 
     def __str__(self) -> str:
-        return self._page().bundle()["text/plain"]
+        return self.page().bundle()["text/plain"]
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self._page().bundle()
+        return self.page().bundle()
 
-    def _page(self) -> Page:
+    def page(self, most: int = 20) -> Page:
+        """Return the figures and the differences as tables.
+
+        Args:
+            most: Differences to list, >= 0.
+        """
         before, after = self.recorded, self.result
         figures = Table(
             ("figure", "recorded", "replayed"),
@@ -198,9 +201,9 @@ class Replay:
         heading = f"{before.requests:,} requests again; different: {', '.join(told) or 'none'}"
         if not self.differences:
             return Page(heading, (figures,))
-        return Page(f"{heading}; rests on: {', '.join(rests)}", (figures, self._differences()))
+        return Page(f"{heading}; rests on: {', '.join(rests)}", (figures, self._differences(most)))
 
-    def _differences(self) -> Table:
+    def _differences(self, most: int) -> Table:
         rows = [
             (
                 str(each.number),
@@ -210,10 +213,10 @@ class Replay:
                 " → ".join(each.after) or "nobody is asked",
                 each.basis,
             )
-            for each in self.differences[:_SHOWN]
+            for each in self.differences[:most]
         ]
         heads = ("request", "at", "change", "recorded", "replayed", "rests on")
-        return Table(heads, rows, max(0, len(self.differences) - _SHOWN))
+        return Table(heads, rows, max(0, len(self.differences) - most))
 
 
 def replay(

@@ -96,12 +96,13 @@ class SimulationResult:
         }
 
     def __str__(self) -> str:
-        return self._page().bundle()["text/plain"]
+        return self.page().bundle()["text/plain"]
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self._page().bundle()
+        return self.page().bundle()
 
-    def _page(self) -> Page:
+    def page(self) -> Page:
+        """Return the figures as tables."""
         rows = [
             ("requests", f"{self.requests:,}"),
             ("success", f"{self.success:.3%}"),

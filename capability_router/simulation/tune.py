@@ -57,12 +57,13 @@ class Tuning:
         }
 
     def __str__(self) -> str:
-        return self._page().bundle()["text/plain"]
+        return self.page().bundle()["text/plain"]
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self._page().bundle()
+        return self.page().bundle()
 
-    def _page(self) -> Page:
+    def page(self) -> Page:
+        """Return the front as a table."""
         rows = [
             (
                 ("▶ " if trial is self.best else "  ") + trial.named,
