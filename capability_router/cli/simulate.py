@@ -79,7 +79,7 @@ def _scenario(
         SimulatedProvider,
         Workload,
     )
-    from capability_router.simulation.scenario import Scenario, load_scenario  # noqa: PLC0415
+    from capability_router.simulation.scenario import Scenario, load_scenario  # noqa: PLC0415 - as above
 
     if path is not None:
         return load_scenario(path)

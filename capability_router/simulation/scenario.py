@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
@@ -99,17 +99,14 @@ class _Recorded(_Section):
     at_s: list[float]
 
 
-_ARRIVALS = {
-    "per_s": "poisson",
-    "quiet_per_s": "bursts",
-    "burst_per_s": "bursts",
-    "at_s": "recorded",
-}
-
-
 def _kind_of_arrivals(value: object) -> str:
-    keys = value if isinstance(value, dict) else {}
-    return next((kind for key, kind in _ARRIVALS.items() if key in keys), "poisson")
+    if isinstance(value, dict):
+        keys = set(cast("dict[str, object]", value))
+        if "at_s" in keys:
+            return "recorded"
+        if keys & {"quiet_per_s", "burst_per_s"}:
+            return "bursts"
+    return "poisson"
 
 
 class _Workload(_Section):

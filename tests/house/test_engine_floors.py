@@ -36,6 +36,7 @@ FLOORS = (
     {"topology"},
     {"assessor", "routes"},
     {"desk"},
+    {"foresight"},
     {"router"},
     {"persistence"},
     {"call"},
