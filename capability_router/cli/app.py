@@ -12,6 +12,7 @@ from capability_router.cli.explain import explain
 from capability_router.cli.lab import lab
 from capability_router.cli.models import models
 from capability_router.cli.pools import pools
+from capability_router.cli.probe import probe
 from capability_router.cli.replay import replay
 from capability_router.cli.simulate import simulate
 from capability_router.cli.terminal import EXIT_CODES
@@ -25,7 +26,7 @@ _ENDS = "Exit codes: " + "; ".join(f"{code}: {what}" for code, what in EXIT_CODE
 app = typer.Typer(
     help="Ask for a capability, not for a provider.", epilog=_ENDS, no_args_is_help=True
 )
-for _command in (check, explain, lab, models, pools, replay, simulate, tree, watch):
+for _command in (check, explain, lab, models, pools, probe, replay, simulate, tree, watch):
     app.command(epilog=_ENDS)(_command)
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "as_cost",
     "check_answer",
     "check_finish",
+    "checked_usage",
     "closed",
     "failure_of_litellm",
     "finishes",
@@ -156,8 +157,17 @@ class LiteLLMJudge:
             IncompleteAnswerError: If it is none, as in ``check_answer``.
         """
         del step
-        check_answer(answer)
-        return replace(usage_of(answer), cost_usd=_cost_usd(answer))
+        return checked_usage(answer)
+
+
+def checked_usage(answer: object) -> Usage:
+    """Return the tokens of an answer, and what it cost where LiteLLM knows it.
+
+    Raises:
+        IncompleteAnswerError: If it is none, as in ``check_answer``.
+    """
+    check_answer(answer)
+    return replace(usage_of(answer), cost_usd=_cost_usd(answer))
 
 
 class LiteLLMWatch:

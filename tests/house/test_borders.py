@@ -15,6 +15,12 @@ MAY_IMPORT = {
     # The extra discovery; imported where it is used.
     "capability_router/catalogue/served.py": {"capability_router", "httpx"},
     "capability_router/cli": {"capability_router", "rich", "typer"},
+    # The one command that calls models: imported when it is used, for those who have the extra.
+    "capability_router/cli/probe.py": {
+        "capability_router",
+        "litellm_capability_router",
+        "typer",
+    },
     "capability_router/testing/": {"capability_router", "pytest"},
     "integrations/langchain_capability_router/": {
         "capability_router",
