@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from capability_router.cli.check import check
+from capability_router.cli.demo import demo
 from capability_router.cli.explain import explain
 from capability_router.cli.lab import lab
 from capability_router.cli.models import models
@@ -26,7 +27,7 @@ _ENDS = "Exit codes: " + "; ".join(f"{code}: {what}" for code, what in EXIT_CODE
 app = typer.Typer(
     help="Ask for a capability, not for a provider.", epilog=_ENDS, no_args_is_help=True
 )
-for _command in (check, explain, lab, models, pools, probe, replay, simulate, tree, watch):
+for _command in (check, demo, explain, lab, models, pools, probe, replay, simulate, tree, watch):
     app.command(epilog=_ENDS)(_command)
 
 
