@@ -90,12 +90,14 @@ class Recorded:
     """Moments that were written down.
 
     Attributes:
-        at_s: Seconds, in their order; the first one is the start.
+        at_s: Seconds, in their order, at least one; the first one is the start.
     """
 
     at_s: Sequence[float]
 
     def __post_init__(self) -> None:
+        if not self.at_s:
+            raise ValueError("at_s must hold at least one moment")
         if list(self.at_s) != sorted(self.at_s) or not all(abs(at) < inf for at in self.at_s):
             raise ValueError("at_s must be finite seconds in their order")
 
@@ -140,16 +142,18 @@ class Workload:
     Attributes:
         capability: What is asked for: a node or a request with requirements; of several, each
             request is one by chance, equally likely.
-        requests: How many, >= 1.
+        requests: How many at most, >= 1: recorded moments may be fewer.
         arrivals_at: When they come. Default one a second on average.
-        input_tokens: Tokens of a prompt. Default a median of 400 and a 99th percentile of 8,000.
-        output_tokens: Tokens of an answer. Default a median of 200 and a 99th percentile of 1,500.
+        input_tokens: Tokens of a prompt, where the request does not state them. Default a median
+            of 400 and a 99th percentile of 8,000.
+        output_tokens: Tokens of an answer, which the request may limit. Default a median of 200
+            and a 99th percentile of 1,500.
         streamed: Whether answers are read as they are written.
 
     The defaults are assumptions of a chat application, no measurement: state your own.
 
     Raises:
-        ValueError: If there is no request.
+        ValueError: If there is no request, or a number of tokens is negative.
     """
 
     capability: str | CompletionRequest | Sequence[str | CompletionRequest]
@@ -162,6 +166,10 @@ class Workload:
     def __post_init__(self) -> None:
         if self.requests < 1 or not self._asked():
             raise ValueError(f"requests {self.requests} of {self.capability!r} must be at least 1")
+        for name in ("input_tokens", "output_tokens"):
+            amount = getattr(self, name)
+            if isinstance(amount, int) and amount < 0:
+                raise ValueError(f"{name} {amount} must be at least 0")
 
     def arrivals(self, seed: int) -> Iterator[Arrival]:
         """Return the requests of one world."""
@@ -171,10 +179,12 @@ class Workload:
         for number, at in enumerate(islice(times, self.requests)):
             which, prompt, answer, _ = chances.at(number)
             request = asked[int(which * len(asked))]
-            input_tokens = _tokens(self.input_tokens, prompt)
+            input_tokens = request.input_tokens or _tokens(self.input_tokens, prompt)
             if not request.input_tokens:
                 request = replace(request, input_tokens=input_tokens)
             output_tokens = _tokens(self.output_tokens, answer)
+            if request.output_tokens:
+                output_tokens = min(output_tokens, request.output_tokens)
             yield Arrival(number, at, request, input_tokens, output_tokens, self.streamed)
 
     def _asked(self) -> list[CompletionRequest]:
