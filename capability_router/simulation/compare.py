@@ -107,10 +107,9 @@ class Comparison:
             (policy, *(_told(name, self.figure(policy, name)) for name in _SHOWN))
             for policy in self.results
         ]
-        worlds = f"{len(self.seeds)} world" + ("s" if len(self.seeds) != 1 else "")
-        return Page(
-            f"Mean over {worlds}, with 95 % intervals", (Table(("policy", *_SHOWN.values()), rows),)
-        )
+        worlds = len(self.seeds)
+        heading = "One world" if worlds == 1 else f"Mean over {worlds} worlds, with 95 % intervals"
+        return Page(heading, (Table(("policy", *_SHOWN.values()), rows),))
 
     def _values(self, policy: str, name: str) -> Sequence[float | None]:
         if name not in FIGURES:
@@ -166,6 +165,8 @@ def _told(name: str, interval: Interval) -> str:
     if isnan(interval.mean):
         return "–"
     show = _SHOWS.get(name, _number)
+    if isnan(interval.low):
+        return show(interval.mean)
     return f"{show(interval.mean)} ({show(interval.low)} – {show(interval.high)})"
 
 

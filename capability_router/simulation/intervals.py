@@ -16,16 +16,16 @@ _TAIL = 0.025
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean, and between what it may well be.
+    """A mean, and between what it may well lie.
 
     Attributes:
         mean: The mean of the values that there are; ``nan`` if there is none.
-        low: Lower end of a 95 % interval.
+        low: Lower end of a 95 % interval; ``nan`` if there are not two values.
         high: Upper end of it.
 
     The interval is the percentile bootstrap's (B. Efron, "Bootstrap Methods", 1979): the 2.5th and
     97.5th percentile of the means of 2,000 samples that are drawn from the values, with repetition.
-    Of one value it is that value, which says nothing; with fewer than about ten it is too narrow.
+    With fewer than about ten values it is too narrow, and of one there is none.
     """
 
     mean: float
@@ -36,8 +36,8 @@ class Interval:
     def of(cls, values: Sequence[float | None]) -> Interval:
         """Return the interval of the mean of some values; those that are no number are left out."""
         known = [value for value in values if value is not None and isfinite(value)]
-        if not known:
-            return cls(nan, nan, nan)
+        if len(known) < 2:
+            return cls(known[0] if known else nan, nan, nan)
         # The same values have the same interval, whoever asks.
         rng = Random(len(known))
         means = sorted(fmean(rng.choices(known, k=len(known))) for _ in range(_RESAMPLES))
