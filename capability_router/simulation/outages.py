@@ -42,6 +42,8 @@ class Outage:
         object.__setattr__(self, "kind", FailureKind(self.kind))
         if not self.start_s < self.end_s:
             raise ValueError(f"end_s {self.end_s} must be after start_s {self.start_s}")
+        if self.retry_after_s is not None and not self.retry_after_s >= 0:
+            raise ValueError(f"retry_after_s {self.retry_after_s} must be at least 0, or None")
         _check(self.share, self.slowdown)
 
 

@@ -227,12 +227,14 @@ class _Endpoint:
 
     def answer(self, arrival: Arrival, again: int, now: float, refusal: Failure | None) -> Answer:
         fails, first, speed, cut = self._chances.at(arrival.number, again)
-        slowdown = 1.0
+        slowdown, luck = 1.0, fails
         for outage in self.calendar.at(now):
-            if fails < outage.share:
+            if luck < outage.share:
                 status = outage.status or _STATUS.get(outage.kind)
                 return self._failed(Failure(outage.kind, status, outage.retry_after_s), first)
             slowdown *= outage.slowdown
+            # What is left of a uniform share is uniform: the next one strikes independently.
+            luck = (luck - outage.share) / (1 - outage.share)
         if refusal is not None:
             return self._failed(refusal, first)
         # From the other end than outages, so that both shares count in full.
