@@ -46,6 +46,11 @@ class Ask(Protocol):
         ...
 
     @property
+    def stall_s(self) -> float:
+        """Seconds that a stream may be silent after that."""
+        ...
+
+    @property
     def ends_s(self) -> float:
         """Seconds after which all is broken off."""
         ...

@@ -7,6 +7,7 @@ second attempt beside the first, streams that break. No decision is made here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, Generic, Protocol, TypeVar
 
 from capability_router.engine.outcome import Failure, FailureKind, Usage
@@ -21,6 +22,7 @@ __all__ = ["Flight", "Landed", "Leg"]
 Step = TypeVar("Step", bound=Ask)
 
 _LATE = Failure(FailureKind.TIMEOUT)
+_SILENT = Failure(FailureKind.STALLED)
 
 
 class Leg(Generic[Step]):
@@ -46,13 +48,21 @@ class Leg(Generic[Step]):
         self.seen = False
 
     def written(self, now: float) -> int:
-        """Return how many tokens the model has written by now."""
+        """Return how many tokens the model has written by now, before its end."""
         answer = self.answer
-        flowing_s = answer.whole_s - answer.first_s
-        if not answer.written or now < self.started_at + answer.first_s or not flowing_s > 0:
+        flowed_s = now - self.started_at - answer.first_s
+        flows_s = answer.whole_s - answer.first_s
+        if not answer.written or flowed_s <= 0 or not flows_s:
             return 0
-        share = min(1.0, (now - self.started_at - answer.first_s) / flowing_s)
-        return int(answer.written * share)
+        return int(answer.written * min(1.0, flowed_s / flows_s))
+
+    def ends(self) -> tuple[float, Failure | None]:
+        """Return after how many seconds a stream that has begun ends, and what it breaks with."""
+        step, answer = self.step, self.answer
+        after_s, failure = answer.whole_s, answer.failure
+        if (answer.whole_s - answer.first_s) / answer.written > step.stall_s:
+            after_s, failure = answer.first_s + step.stall_s, _SILENT
+        return (step.ends_s, _LATE) if after_s > step.ends_s else (after_s, failure)
 
 
 class Landed(Protocol):
@@ -79,7 +89,6 @@ class Flight(Generic[Step]):
         landed: Takes note.
 
     Attributes:
-        attempts: How many were made so far.
         first_at: When the caller saw something; None if that has not happened.
         cost_usd: What the providers charge for it.
     """
@@ -94,7 +103,6 @@ class Flight(Generic[Step]):
         "_tries",
         "_truth",
         "arrival",
-        "attempts",
         "cost_usd",
         "first_at",
     )
@@ -109,7 +117,6 @@ class Flight(Generic[Step]):
         landed: Landed,
     ) -> None:
         self.arrival = arrival
-        self.attempts = 0
         self.first_at: float | None = None
         self.cost_usd = 0.0
         self._plan = plan
@@ -138,7 +145,6 @@ class Flight(Generic[Step]):
         model = step.model
         again = self._tries.get(model.id, 0)
         self._tries[model.id] = again + 1
-        self.attempts += 1
         if not step.prefill:
             self._had = 0
         asked = self.arrival if not self._had else self._rest()
@@ -172,8 +178,13 @@ class Flight(Generic[Step]):
             limit_s = min(limit_s, step.ends_s)
         if comes_s > limit_s:
             self._after(leg, limit_s, self._fails, _LATE)
-        else:
+        elif comes_s < inf:
             self._after(leg, comes_s, then)
+        else:
+            raise ValueError(
+                f"model {step.model.id!r} never answers request {self.arrival.number}, and nothing"
+                " ends the attempt: set attempt_timeout_s"
+            )
 
     def _after(
         self, leg: Leg[Step], seconds: float, then: Callable[..., object], *given: object
@@ -201,18 +212,17 @@ class Flight(Generic[Step]):
         self._plan.first_token(leg.step)
         if self.first_at is None:
             self.first_at = self._clock.at
-        if leg.answer.whole_s > leg.step.ends_s:
-            self._after(leg, leg.step.ends_s, self._breaks, _LATE)
-        elif leg.answer.failure is not None:
-            self._after(leg, leg.answer.whole_s, self._breaks, leg.answer.failure)
+        after_s, failure = leg.ends()
+        if failure is None:
+            self._after(leg, after_s, self._serves)
         else:
-            self._after(leg, leg.answer.whole_s, self._serves)
+            self._after(leg, after_s, self._breaks, failure)
 
     def _serves(self, leg: Leg[Step]) -> None:
         self._leave_others(leg)
         told = self.arrival
         usage = Usage(told.input_tokens + self._had, leg.answer.written)
-        self._end(leg, served=True, written=leg.answer.written)
+        self._end(leg, written=leg.answer.written, served=True)
         self._plan.succeeded(usage, leg.step)
         if self.first_at is None:
             self.first_at = self._clock.at
@@ -220,22 +230,20 @@ class Flight(Generic[Step]):
 
     def _fails(self, leg: Leg[Step], failure: Failure) -> None:
         """An attempt that has brought nothing; another one beside it may go on."""
-        others = len(self._legs) > 1
-        if others and not self._plan.ends_with(failure, leg.step):
-            self._end(leg, served=False)
-            self._plan.failed(failure, leg.step)
-            return
-        if others:
+        goes_on = len(self._legs) == 1 or self._plan.ends_with(failure, leg.step)
+        if goes_on:
             self._leave_others(leg)
             self._plan.won(leg.step)
-        self._end(leg, served=False)
+        self._end(leg, written=leg.written(self._clock.at))
         self._plan.failed(failure, leg.step)
-        self.go_on()
+        if goes_on:
+            self.go_on()
 
     def _breaks(self, leg: Leg[Step], failure: Failure) -> None:
         """A stream that ends after its beginning and before its end."""
-        written = max(1, leg.written(self._clock.at))
-        self._end(leg, served=False, written=written)
+        cut = failure is leg.answer.failure
+        written = max(1, leg.answer.written if cut else leg.written(self._clock.at))
+        self._end(leg, written=written)
         self._plan.failed(failure, leg.step)
         # What it says is nothing to the plan, but that it is there and goes on.
         self._plan.interrupted("word " * written, only_text=True)
@@ -252,9 +260,9 @@ class Flight(Generic[Step]):
     def _leave_others(self, leg: Leg[Step]) -> None:
         for other in self._legs.copy():
             if other is not leg:
-                self._end(other, served=False, written=other.written(self._clock.at))
+                self._end(other, written=other.written(self._clock.at))
 
-    def _end(self, leg: Leg[Step], *, served: bool, written: int = 0) -> None:
+    def _end(self, leg: Leg[Step], *, written: int, served: bool = False) -> None:
         leg.over = True
         self._legs.remove(leg)
         cost_usd = 0.0

@@ -45,7 +45,8 @@ class SimulationResult:
             the first token of a stream, or a whole answer.
         first_token_p95_s: 95th percentile of it.
         cost_usd: What the providers charge for all of it, also for what nobody used: what was
-            written before a stream broke, or by a second attempt that was left.
+            written before a stream broke or the time was over, or by a second attempt that was
+            left.
         cost_per_1000_usd: The same for a thousand requests that were answered.
         attempts_per_request: Mean number of attempts.
         wasted_calls: Attempts that were no use, whether they failed or were left.

@@ -23,7 +23,7 @@ class Asked:
 
     Attributes:
         model: Whom to ask.
-        timeout_s: Seconds to an answer, or to the first token of a stream, > 0.
+        timeout_s: Seconds to an answer, or of a stream to each token, > 0.
         ends_s: Seconds after which all is broken off.
         prefill: Nothing, for no rule goes on from a part of an answer.
     """
@@ -36,6 +36,11 @@ class Asked:
     @property
     def first_token_s(self) -> float:
         """Seconds to the first token of a stream."""
+        return self.timeout_s
+
+    @property
+    def stall_s(self) -> float:
+        """Seconds that a stream may be silent: a client's limit holds for each read."""
         return self.timeout_s
 
 
