@@ -144,8 +144,8 @@ class Workload:
             request is one by chance, equally likely.
         requests: How many at most, >= 1: recorded moments may be fewer.
         arrivals_at: When they come. Default one a second on average.
-        input_tokens: Tokens of a prompt, where the request does not state them. Default a median
-            of 400 and a 99th percentile of 8,000.
+        input_tokens: Tokens of a prompt. Where they vary, a request that states its own has
+            those. Default a median of 400 and a 99th percentile of 8,000.
         output_tokens: Tokens of an answer, which the request may limit. Default a median of 200
             and a 99th percentile of 1,500.
         streamed: Whether answers are read as they are written.
@@ -179,9 +179,11 @@ class Workload:
         for number, at in enumerate(islice(times, self.requests)):
             which, prompt, answer, _ = chances.at(number)
             request = asked[int(which * len(asked))]
-            input_tokens = request.input_tokens or _tokens(self.input_tokens, prompt)
+            input_tokens = _tokens(self.input_tokens, prompt)
             if not request.input_tokens:
                 request = replace(request, input_tokens=input_tokens)
+            elif isinstance(self.input_tokens, Percentiles):
+                input_tokens = request.input_tokens
             output_tokens = _tokens(self.output_tokens, answer)
             if request.output_tokens:
                 output_tokens = min(output_tokens, request.output_tokens)

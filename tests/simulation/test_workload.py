@@ -110,6 +110,12 @@ def test_size_that_a_request_states_goes_before_the_drawn_one() -> None:
     assert max(each.output_tokens for each in arrivals) == 20
 
 
+def test_stated_size_is_the_truth_where_a_request_has_an_estimate() -> None:
+    request = CompletionRequest(CHAT, input_tokens=10)
+    (arrival,) = Workload(request, 1, input_tokens=7).arrivals(0)
+    assert (arrival.input_tokens, arrival.request.input_tokens) == (7, 10)
+
+
 def test_several_capabilities_are_asked_for_equally_often() -> None:
     arrivals = Workload((CHAT, "code-generation"), 4_000).arrivals(0)
     chats = sum(each.request.capability == CHAT for each in arrivals)
