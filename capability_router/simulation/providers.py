@@ -181,8 +181,15 @@ class World:
 
     def answer(self, model: Model, arrival: Arrival, again: int, now: float) -> Answer:
         """Return what a model says; see ``Truth``."""
-        refusal = self._refusal(model, arrival, now)
-        return self._endpoints[model.id].answer(arrival, again, now, refusal)
+        meters = self._meters.get(model.provider, ()) + self._meters.get(model.id, ())
+        refusal = self._refusal(meters, model, arrival, now)
+        answer = self._endpoints[model.id].answer(arrival, again, now, refusal)
+        if refusal is None:
+            # An error has cost its request and nothing else, as in the books of the router.
+            need = actual(Usage(arrival.input_tokens, answer.written), model)
+            for meter in meters:
+                meter.take(need[meter.place] if answer.written or meter.place == 0 else 0, now)
+        return answer
 
     def possible(self, model: Model, arrival: Arrival) -> Answer:
         """Return what a model would have said to a request as it came; counts nowhere."""
@@ -192,20 +199,22 @@ class World:
         """Return what has been wrong with a model so far."""
         return self._endpoints[model_id].calendar.met
 
-    def _refusal(self, model: Model, arrival: Arrival, now: float) -> Failure | None:
-        meters = self._meters.get(model.provider, ()) + self._meters.get(model.id, ())
+    def _refusal(
+        self, meters: Sequence[Meter], model: Model, arrival: Arrival, now: float
+    ) -> Failure | None:
         if not meters:
             return None
         need = actual(Usage(arrival.input_tokens, arrival.output_tokens), model)
         wall = self._wall + now
         full = refusing(meters, need, now, wall)
         if full is None:
-            for meter in meters:
-                meter.take(need[meter.place], now)
             return None
         if full.limit.window_s is None:
             return Failure(FailureKind.QUOTA_EXHAUSTED, 429)
-        return Failure(FailureKind.RATE_LIMITED, 429, max(1.0, full.resets_in_s(now, wall)))
+        resets_s = full.resets_in_s(now, wall)
+        # A request that is too large for the limit is refused although nothing has to come back.
+        stated_s = max(1.0, resets_s) if resets_s < inf else full.limit.window_s
+        return Failure(FailureKind.RATE_LIMITED, 429, stated_s)
 
 
 class _Endpoint:
