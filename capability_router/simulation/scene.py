@@ -48,6 +48,9 @@ class Scene:
         truth: Makes the providers as they really are; called for each policy, and once more.
         seed: Seed of the policies.
         starts_at: Seconds since 1970 UTC at the start.
+
+    Raises:
+        ValueError: If there is no request.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Scene:
         seed: int,
         starts_at: float,
     ) -> None:
+        if not arrivals:
+            raise ValueError("the workload has no request")
         self._models = router.models
         self._known = {model.id for model in self._models}
         self._arrivals = arrivals

@@ -49,6 +49,8 @@ class Tally:
         self._errors: Counter[str] = Counter()
         self._attempts = 0
         self._served = 0
+        # When the last request ended; what is due after it happens to nobody.
+        self._ended_at = 0.0
         self.done = 0
 
     def attempt(self, leg: Leg[Any], *, served: bool, cost_usd: float) -> None:
@@ -63,6 +65,7 @@ class Tally:
     def request(self, flight: Flight[Any], error: BaseException | None) -> None:
         """Note a request that has ended."""
         self.done += 1
+        self._ended_at = self._clock.at
         number, came_at = flight.arrival.number, flight.arrival.at
         self._cost_usd[number] = flight.cost_usd
         if flight.first_at is not None:
@@ -100,7 +103,7 @@ class Tally:
                     counts.attempts,
                     counts.served,
                     counts.cost_usd,
-                    standbys.total_s(name, self._clock.at),
+                    standbys.total_s(name, self._ended_at),
                 )
                 for name, counts in self._models.items()
             },
