@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from random import Random
 
 from capability_router.display.blocks import Page, Table
@@ -26,6 +27,9 @@ __all__ = ["Trial", "Tuning", "tune"]
 
 _KEPT = 3
 """One in so many goes on to the next round, as in the study of successive halving."""
+
+_PARTS = (9, 3, 1)
+"""Which part of the workload each round serves: all of it in the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def tune(
         config: A YAML file or a router; it is not changed.
         pool: Name of the pool, a declared one.
         space: For each parameter the values to try, for instance
-            ``{"recovery.base_s": [2, 10, 60], "selection": ["cost-first", "latency-first"]}``.
+            ``{"recovery.initial_s": [1, 2, 5], "selection": ["cost-first", "latency-first"]}``.
             The names are those of ``RotationPolicy`` and of what is in it.
         workload: What is asked for, and when.
         providers: How providers, or single models, really behave.
@@ -121,9 +125,11 @@ def tune(
 
     Raises:
         UnknownPoolError: If no declared pool has this name.
-        ValueError: If a parameter, a value or a figure is wrong.
+        ValueError: If a parameter, a value or a figure is wrong, or there is no trial or no seed.
     """
     seeds = tuple(seeds)
+    if trials < 1 or not seeds:
+        raise ValueError(f"trials {trials} must be at least 1, and seeds {seeds} not empty")
     router = router_of(config)
     pool = router.pool(pool).name
     policy = router.pool(pool).rotation_policy
@@ -131,13 +137,13 @@ def tune(
     drawn = sampled(space, trials, Random(seed))
     points: list[Settings] = [{}, *(point for point in drawn if point)]
     variants = [(point, _variant(router, pool, changed(policy, point))) for point in points]
-    search = _Search(goal, progress, len(points) * len(seeds))
-    for parts in (9, 3, 1):
+    search = _Search(goal, progress)
+    for part in _PARTS:
         scenes = [
-            drawn_scene(router, workload, providers or {}, each, starts_at, part=1 / parts)
+            drawn_scene(router, workload, providers or {}, each, starts_at, part=1 / part)
             for each in seeds
         ]
-        variants = search.round(variants, scenes, is_last=parts == 1)
+        variants = search.round(variants, scenes)
     return search.result(policy)
 
 
@@ -147,31 +153,28 @@ Variant = tuple[Settings, Router]
 class _Search:
     """Successive halving, round by round."""
 
-    def __init__(self, goal: Goal, progress: Progress | None, first: int) -> None:
+    def __init__(self, goal: Goal, progress: Progress | None) -> None:
         self._goal = goal
         self._progress = progress or _untold
-        self._done = 0
-        self._all = 3 * first
+        self._rounds = len(_PARTS)
+        self._done = self._all = 0
         self._trials: dict[str, Trial] = {}
         self._last: list[Trial] = []
 
-    def round(
-        self, variants: Sequence[Variant], scenes: Sequence[Scene], *, is_last: bool
-    ) -> list[Variant]:
+    def round(self, variants: Sequence[Variant], scenes: Sequence[Scene]) -> list[Variant]:
         """Try some points; return those that go on."""
+        self._all = self._done + self._rounds * len(variants) * len(scenes)
+        self._rounds -= 1
         tried = {id(router): self._tried(point, router, scenes) for point, router in variants}
         ranked = sorted(variants, key=lambda each: self._goal.rank(tried[id(each[1])]))
         self._last = [tried[id(router)] for _, router in ranked]
         self._trials.update((trial.named, trial) for trial in self._last)
         unbeaten = {trial.named for trial in front(self._last)}
-        kept = ranked[: -(-len(ranked) // _KEPT)]
-        if not is_last:
-            skipped = len(scenes) * (len(ranked) - len(kept))
-            self._all = max(self._done + 1, self._all - skipped)
+        kept = ceil(len(ranked) / _KEPT)
         return [
             (point, router)
             for place, (point, router) in enumerate(ranked)
-            if place < len(kept) or not point or tried[id(router)].named in unbeaten
+            if place < kept or not point or tried[id(router)].named in unbeaten
         ]
 
     def result(self, policy: RotationPolicy) -> Tuning:
@@ -193,7 +196,7 @@ class _Search:
         for scene in scenes:
             results.append(scene.play(router))
             self._done += 1
-            self._progress(self._done, max(self._done, self._all))
+            self._progress(self._done, self._all)
         return Trial(point, results[0].requests, tuple(results))
 
 
