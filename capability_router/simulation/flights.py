@@ -60,7 +60,7 @@ class Leg(Generic[Step]):
         """Return after how many seconds a stream that has begun ends, and what it breaks with."""
         step, answer = self.step, self.answer
         after_s, failure = answer.whole_s, answer.failure
-        if (answer.whole_s - answer.first_s) / answer.written > step.stall_s:
+        if answer.gap_s > step.stall_s:
             after_s, failure = answer.first_s + step.stall_s, _SILENT
         return (step.ends_s, _LATE) if after_s > step.ends_s else (after_s, failure)
 

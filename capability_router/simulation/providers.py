@@ -114,12 +114,14 @@ class Answer(NamedTuple):
         whole_s: Seconds to the end.
         failure: Why there is no answer; None if there is one.
         written: Tokens that have come by its end.
+        gap_s: Seconds from one token to the next; 0 where nothing is known of them.
     """
 
     first_s: float
     whole_s: float
     failure: Failure | None
     written: int
+    gap_s: float = 0.0
 
 
 class Truth(Protocol):
@@ -251,13 +253,14 @@ class _Endpoint:
             return self._failed(Failure(self._failure, _STATUS.get(self._failure)), first)
         first_s = _at(self._first_token_s, first) * slowdown
         tokens = arrival.output_tokens
-        rest_s = tokens / _at(self._tokens_per_s, speed) * slowdown
+        gap_s = slowdown / _at(self._tokens_per_s, speed)
+        rest_s = tokens * gap_s
         if not arrival.streamed or cut >= self._cut_rate:
-            return Answer(first_s, first_s + rest_s, None, tokens)
+            return Answer(first_s, first_s + rest_s, None, tokens, gap_s)
         # Where it breaks is as likely everywhere: what is left of a uniform share is uniform.
         part = cut / self._cut_rate
         gone = Failure(FailureKind.CONNECTION)
-        return Answer(first_s, first_s + rest_s * part, gone, max(1, int(tokens * part)))
+        return Answer(first_s, first_s + rest_s * part, gone, max(1, int(tokens * part)), gap_s)
 
     def _failed(self, failure: Failure, share: float) -> Answer:
         if failure.kind is FailureKind.TIMEOUT and failure.status is None:

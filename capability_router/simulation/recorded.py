@@ -24,6 +24,9 @@ __all__ = ["Basis", "Log", "RecordedTruth", "arrivals_of", "decisions_of"]
 Log = str | PathLike[str] | CapabilityRouter | Iterable[Decision]
 """A file that ``JsonLines`` has written, a router with its last decisions, or decisions."""
 
+_MOMENT_S = 0.001
+"""More than a log rounds times by."""
+
 _OF_THE_REQUEST = frozenset(
     {FailureKind.INVALID_REQUEST, FailureKind.CONTENT_POLICY, FailureKind.CONTEXT_OVERFLOW}
 )
@@ -62,9 +65,10 @@ def decisions_of(log: Log) -> list[Decision]:
 def arrivals_of(decisions: Sequence[Decision]) -> list[Arrival]:
     """Return the requests of recorded decisions, the first one at 0 s."""
     start = _came_at(decisions[0])
+    told = zip(decisions, _streamed(decisions), strict=True)
     return [
-        _arrival(number, decision, _came_at(decision) - start)
-        for number, decision in enumerate(decisions)
+        _arrival(number, decision, _came_at(decision) - start, streamed=streamed)
+        for number, (decision, streamed) in enumerate(told)
     ]
 
 
@@ -100,32 +104,41 @@ class RecordedTruth:
 
     def answer(self, model: Model, arrival: Arrival, again: int, now: float) -> Answer:
         """Return what a model says; see ``Truth``."""
-        basis, answer = self._answer(model, arrival, again, now)
+        found = self._known(model, arrival, again, now)
+        if found is None:
+            found = Basis.ASSUMED, self._otherwise.answer(model, arrival, again, now)
+        basis, answer = found
         self.basis[arrival.number] = max(basis, self.basis.get(arrival.number, basis))
         return answer
 
     def possible(self, model: Model, arrival: Arrival) -> Answer:
         """Return what a model would have said to a request as it came."""
-        return self._answer(model, arrival, 0, arrival.at)[1]
+        found = self._known(model, arrival, 0, arrival.at)
+        return found[1] if found else self._otherwise.possible(model, arrival)
 
     def outages(self, model_id: str) -> Sequence[Outage]:
         """Return nothing: a log has no word of when something began or was over."""
         return ()
 
-    def _answer(
+    def _known(
         self, model: Model, arrival: Arrival, again: int, now: float
-    ) -> tuple[Basis, Answer]:
+    ) -> tuple[Basis, Answer] | None:
+        """Return what the log says; None if it says nothing of the model."""
         attempts = self._decisions[arrival.number].attempts
         own = [each for each in attempts if each.model == model.id]
-        if again < len(own) and own[again].kind is not FailureKind.CANCELLED:
-            return Basis.RECORDED, _repeated(own[again], arrival)
+        left = None
+        if again < len(own):
+            if own[again].kind is not FailureKind.CANCELLED:
+                return Basis.RECORDED, _repeated(own[again], arrival)
+            left = own[again]
         refused = next((each for each in attempts if each.kind in _OF_THE_REQUEST), None)
         if refused is not None:
             return Basis.RECORDED, _repeated(refused, arrival)
         near = self._nearest(model.id, now)
-        if near is not None:
-            return Basis.NEAREST, _repeated(near, arrival)
-        return Basis.ASSUMED, self._otherwise.answer(model, arrival, again, now)
+        if near is None:
+            return None
+        answer = _repeated(near, arrival)
+        return Basis.NEAREST, answer if left is None else _after(answer, left, arrival)
 
     def _nearest(self, model_id: str, now: float) -> Attempt | None:
         seen = self._seen.get(model_id)
@@ -143,15 +156,37 @@ def _repeated(attempt: Attempt, arrival: Arrival) -> Answer:
         first_s = whole_s if attempt.first_token_s is None else attempt.first_token_s
         return Answer(first_s, whole_s, None, arrival.output_tokens)
     failure = Failure(attempt.kind, attempt.status, attempt.retry_after_s)
+    if attempt.first_token_s is not None:
+        return Answer(attempt.first_token_s, whole_s, failure, 1)
     if attempt.kind is FailureKind.TIMEOUT and attempt.status is None:
         # It ended because of a limit, which another policy may not have: nobody saw an end.
         return Answer(inf, inf, failure, 0)
-    if attempt.first_token_s is not None:
-        return Answer(attempt.first_token_s, whole_s, failure, 1)
     return Answer(whole_s, whole_s, failure, 0)
 
 
-def _arrival(number: int, decision: Decision, at: float) -> Arrival:
+def _after(answer: Answer, left: Attempt, arrival: Arrival) -> Answer:
+    """Return an answer as one that had not come when its attempt was left."""
+    came_s = answer.first_s if arrival.streamed else answer.whole_s
+    later_s = max(0.0, left.latency_s + _MOMENT_S - came_s)
+    return answer._replace(first_s=answer.first_s + later_s, whole_s=answer.whole_s + later_s)
+
+
+def _streamed(decisions: Sequence[Decision]) -> Iterator[bool]:
+    """Tell for each request whether it was streamed; one without an answer as the one before."""
+    told = list(map(_is_streamed, decisions))
+    last = next((each for each in told if each is not None), False)
+    for each in told:
+        last = last if each is None else each
+        yield last
+
+
+def _is_streamed(decision: Decision) -> bool | None:
+    if any(each.first_token_s is not None for each in decision.attempts):
+        return True
+    return None if decision.served_by is None else False
+
+
+def _arrival(number: int, decision: Decision, at: float, *, streamed: bool) -> Arrival:
     request = decision.request or CompletionRequest(decision.capability)
     served = next((each for each in decision.attempts if each.kind is None), None)
     usage = served.usage if served else None
@@ -161,7 +196,7 @@ def _arrival(number: int, decision: Decision, at: float) -> Arrival:
         request,
         (usage.input_tokens if usage else 0) or request.input_tokens,
         (usage.output_tokens if usage else 0) or request.output_tokens or 1,
-        streamed=any(each.first_token_s is not None for each in decision.attempts),
+        streamed,
     )
 
 

@@ -26,6 +26,8 @@ from capability_router.simulation.scene import Policy, Progress, Scene, models_o
 
 __all__ = ["Change", "Difference", "Recorded", "Replay", "replay"]
 
+_CANCELLED = FailureKind.CANCELLED
+
 
 class Change(StrEnum):
     """How a request has gone otherwise."""
@@ -142,7 +144,8 @@ class Replay:
     Attributes:
         recorded: The figures of the log.
         result: Those of the other policy.
-        differences: The requests that would have gone otherwise, in their order.
+        differences: The requests that would have gone otherwise, in their order; without those
+            whose callers left, of which nobody knows how they would have ended.
         rests_on: For each basis how many requests it is the least sure one of.
     """
 
@@ -285,7 +288,7 @@ def _difference(
     number: int, at_s: float, before: Decision, after: Decision, basis: Mapping[int, Basis]
 ) -> Difference | None:
     was, now = _path(before.attempts), _path(after.attempts)
-    if was == now and before.served_by == after.served_by:
+    if _left(before) or (was == now and before.served_by == after.served_by):
         return None
     if (before.served_by is None) != (after.served_by is None):
         change = Change.RESCUED if before.served_by is None else Change.LOST
@@ -308,9 +311,15 @@ def _difference(
     )
 
 
+def _left(decision: Decision) -> bool:
+    """Whether the caller did not wait for the end."""
+    last = decision.attempts[-1].kind if decision.attempts else None
+    return decision.served_by is None and last is _CANCELLED
+
+
 def _path(attempts: Sequence[Attempt]) -> tuple[str, ...]:
     return tuple(
         f"{attempt.model} {attempt.kind}" if attempt.kind else attempt.model
         for attempt in attempts
-        if attempt.kind is not FailureKind.CANCELLED
+        if attempt.kind is not _CANCELLED
     )

@@ -140,8 +140,9 @@ def test_stated_outage_says_what_attempts_fail_with() -> None:
     stated = Outage(0.0, 5.0, FailureKind.OVERLOADED, status=529, retry_after_s=7.0)
     told = SimulatedProvider(error_s=0.5, outages=(stated,))
     world = World({"a": told}, [model("a/x")], 0, 0.0)
-    first_s, whole_s, failure, written = world.answer(model("a/x"), asked(0), 0, 4.9)
-    assert (first_s, whole_s, written) == (0.5, 0.5, 0)
+    answer = world.answer(model("a/x"), asked(0), 0, 4.9)
+    assert (answer.first_s, answer.whole_s, answer.written) == (0.5, 0.5, 0)
+    failure = answer.failure
     assert failure is not None
     assert (failure.kind, failure.status, failure.retry_after_s) == ("overloaded", 529, 7.0)
     assert world.answer(model("a/x"), asked(0), 0, 5.0).failure is None
