@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf, isnan
 
 from capability_router.simulation.compare import FIGURES
-from capability_router.simulation.intervals import Interval
+from capability_router.simulation.intervals import Interval, mean
 from capability_router.simulation.result import SimulationResult
 from capability_router.simulation.settings import Settings
 
@@ -32,7 +32,11 @@ class Trial:
 
     def figure(self, name: str) -> Interval:
         """Return a figure over all worlds; see ``FIGURES``."""
-        return Interval.of([getattr(result, name) for result in self.results])
+        return Interval.of(self._values(name))
+
+    def mean(self, name: str) -> float:
+        """Return the mean of a figure over all worlds; ``nan`` if none has it."""
+        return mean(self._values(name))
 
     @property
     def named(self) -> str:
@@ -46,6 +50,9 @@ class Trial:
             "requests": self.requests,
             "figures": {name: self.figure(name).as_dict() for name in FIGURES},
         }
+
+    def _values(self, name: str) -> list[float | None]:
+        return [getattr(result, name) for result in self.results]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +76,15 @@ class Goal:
 
     def shortfall(self, trial: Trial) -> float:
         """Return by how much the limits are missed, in shares of each; 0 if all are kept."""
-        below = (limit - trial.figure(name).mean for name, limit in self.at_least.items())
-        above = (trial.figure(name).mean - limit for name, limit in self.at_most.items())
+        below = (limit - trial.mean(name) for name, limit in self.at_least.items())
+        above = (trial.mean(name) - limit for name, limit in self.at_most.items())
         limits = (*self.at_least.values(), *self.at_most.values())
         missed = zip((*below, *above), limits, strict=True)
         return sum(_share(max(0.0, miss) if not isnan(miss) else inf, by) for miss, by in missed)
 
     def rank(self, trial: Trial) -> tuple[float, float]:
         """Return what to sort trials by; the best one comes first."""
-        figure = trial.figure(self.minimize).mean
+        figure = trial.mean(self.minimize)
         return self.shortfall(trial), inf if isnan(figure) else figure
 
 
@@ -96,8 +103,8 @@ def front(trials: Sequence[Trial]) -> list[Trial]:
 
 def _costs(trial: Trial) -> tuple[float, ...]:
     """Return what is traded, each so that less is better."""
-    means = [trial.figure(name).mean for name in _TRADED]
-    return -means[0], *(inf if isnan(mean) else mean for mean in means[1:])
+    success, *others = (trial.mean(name) for name in _TRADED)
+    return -success, *(inf if isnan(other) else other for other in others)
 
 
 def _share(miss: float, limit: float) -> float:

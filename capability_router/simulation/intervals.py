@@ -8,7 +8,7 @@ from math import isfinite, isnan, nan
 from random import Random
 from statistics import fmean
 
-__all__ = ["Interval"]
+__all__ = ["Interval", "mean"]
 
 _RESAMPLES = 2_000
 _TAIL = 0.025
@@ -16,7 +16,7 @@ _TAIL = 0.025
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean, and between what it may well lie.
+    """A mean, and what it may well lie between.
 
     Attributes:
         mean: The mean of the values that there are; ``nan`` if there is none.
@@ -35,9 +35,9 @@ class Interval:
     @classmethod
     def of(cls, values: Sequence[float | None]) -> Interval:
         """Return the interval of the mean of some values; those that are no number are left out."""
-        known = [value for value in values if value is not None and isfinite(value)]
+        known = _known(values)
         if len(known) < 2:
-            return cls(known[0] if known else nan, nan, nan)
+            return cls(mean(known), nan, nan)
         # The same values have the same interval, whoever asks.
         rng = Random(len(known))
         means = sorted(fmean(rng.choices(known, k=len(known))) for _ in range(_RESAMPLES))
@@ -53,3 +53,13 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether it is all above or all below 0: a difference that is hardly chance."""
         return self.low > 0 or self.high < 0
+
+
+def mean(values: Sequence[float | None]) -> float:
+    """Return the mean of some values; those that are no number are left out, ``nan`` if all are."""
+    known = _known(values)
+    return fmean(known) if known else nan
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None and isfinite(value)]

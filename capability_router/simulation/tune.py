@@ -71,9 +71,9 @@ class Tuning:
         rows = [
             (
                 ("▶ " if trial is self.best else "  ") + trial.named,
-                f"{trial.figure('success').mean:.3%}",
-                time_of(trial.figure("latency_p95_s").mean),
-                f"{trial.figure('cost_per_1000_usd').mean:,.4g}",
+                f"{trial.mean('success'):.3%}",
+                time_of(trial.mean("latency_p95_s")),
+                f"{trial.mean('cost_per_1000_usd'):,.4g}",
             )
             for trial in self.front
         ]

@@ -4,7 +4,7 @@ from math import inf, isnan, nan
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capability_router.simulation import Interval
@@ -12,6 +12,7 @@ from capability_router.simulation import Interval
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12)
 
 
+@settings(max_examples=30)
 @given(VALUES)
 def test_interval_lies_within_the_values_and_is_the_same_again(values: list[float]) -> None:
     interval = Interval.of(values)
@@ -22,12 +23,12 @@ def test_interval_lies_within_the_values_and_is_the_same_again(values: list[floa
 
 def test_interval_holds_the_true_mean_about_as_often_as_it_says() -> None:
     rng = Random(5)
-    trials, held = 200, 0
+    trials, held = 80, 0
     for _ in range(trials):
-        interval = Interval.of([rng.gauss(3.0, 1.0) for _ in range(30)])
+        interval = Interval.of([rng.gauss(3.0, 1.0) for _ in range(20)])
         held += interval.low <= 3.0 <= interval.high
-    # Of 30 values the percentile bootstrap is a little too narrow.
-    assert 0.88 <= held / trials <= 0.99
+    # Of 20 values the percentile bootstrap is a little too narrow.
+    assert 0.86 <= held / trials <= 0.99
 
 
 def test_more_values_make_it_surer() -> None:

@@ -14,7 +14,6 @@ from capability_router.simulation import (
     Outage,
     Poisson,
     SimulatedProvider,
-    Trial,
     Tuning,
     Workload,
     simulate,
@@ -52,11 +51,7 @@ def test_point_that_is_best_of_all_is_found(found: Tuning) -> None:
     assert found.best.settings["retry.attempt_timeout_s"] == 4.0
     assert found.best.settings["retry.max_attempts"] == 3
     as_it_is = next(trial for trial in found.trials if not trial.settings)
-    assert mean(found.best, "latency_p95_s") < mean(as_it_is, "latency_p95_s") / 5
-
-
-def mean(trial: Trial, figure: str) -> float:
-    return trial.figure(figure).mean
+    assert found.best.mean("latency_p95_s") < as_it_is.mean("latency_p95_s") / 5
 
 
 def test_policy_that_is_found_has_the_figures_of_the_best_trial(found: Tuning) -> None:
@@ -70,16 +65,16 @@ def test_limits_go_before_what_is_to_be_small() -> None:
     free = tuned("cost_per_1000_usd")
     bound = tuned("cost_per_1000_usd", at_least={"success": 1.0}, at_most={"latency_p95_s": 8.0})
     assert bound.meets
-    assert mean(bound.best, "success") == 1.0
-    assert mean(bound.best, "latency_p95_s") <= 8.0
-    assert mean(free.best, "cost_per_1000_usd") < mean(bound.best, "cost_per_1000_usd")
+    assert bound.best.mean("success") == 1.0
+    assert bound.best.mean("latency_p95_s") <= 8.0
+    assert free.best.mean("cost_per_1000_usd") < bound.best.mean("cost_per_1000_usd")
 
 
 def test_goal_out_of_reach_is_missed_by_as_little_as_possible() -> None:
     missed = tuned("cost_per_1000_usd", at_most={"latency_p50_s": 0.5})
     assert not missed.meets
     last = [trial for trial in missed.trials if trial.requests == 180]
-    assert mean(missed.best, "latency_p50_s") == min(mean(each, "latency_p50_s") for each in last)
+    assert missed.best.mean("latency_p50_s") == min(each.mean("latency_p50_s") for each in last)
     assert "misses it" in str(missed)
 
 
@@ -88,7 +83,7 @@ TRADED = (("success", -1), ("latency_p95_s", 1), ("cost_per_1000_usd", 1))
 
 def test_front_is_what_nobody_of_the_last_round_beats(found: Tuning) -> None:
     last = [trial for trial in found.trials if trial.requests == 180]
-    costs = {each.named: [sign * mean(each, name) for name, sign in TRADED] for each in last}
+    costs = {each.named: [sign * each.mean(name) for name, sign in TRADED] for each in last}
 
     def beaten(name: str) -> bool:
         return any(
@@ -211,4 +206,4 @@ def test_trial_that_answers_nothing_ranks_last() -> None:
     found = tune(router(), CHAT, {"retry.max_attempts": [1, 2]}, WORKLOAD, down, seeds=[0])
     assert dumps(found.as_dict(), allow_nan=False)
     assert found.meets
-    assert not mean(found.best, "latency_p50_s") < inf
+    assert not found.best.mean("latency_p50_s") < inf
