@@ -5,6 +5,7 @@ from dataclasses import replace
 from json import dumps
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -116,12 +117,10 @@ def test_rule_of_another_library_replays_its_own_log_as_well() -> None:
     assert changes(replay(log_of(policy), policy)) == {}
 
 
-def attempt(
-    model_id: str, kind: str | None = None, latency_s: float = 1.0, **more: object
-) -> Attempt:
+def attempt(model_id: str, kind: str | None = None, latency_s: float = 1.0, **more: Any) -> Attempt:
     told = FailureKind(kind) if kind else None
     provider = model_id.partition("/")[0]
-    return Attempt(model_id, provider, told, None, latency_s, **more)  # type: ignore[arg-type]
+    return Attempt(model_id, provider, told, None, latency_s, **more)
 
 
 def decision(at: float, *attempts: Attempt, request: CompletionRequest | None = None) -> Decision:

@@ -2,6 +2,7 @@
 
 from json import dumps
 from math import inf
+from typing import Any
 
 import pytest
 
@@ -37,8 +38,8 @@ def router() -> CapabilityRouter:
     return pool(model("a/x", Price(100.0, 100.0)), model("b/y", Price(1_000.0, 1_000.0)))
 
 
-def tuned(minimize: str = "latency_p95_s", **said: object) -> Tuning:
-    return tune(router(), CHAT, SPACE, WORKLOAD, TOLD, minimize=minimize, **said)  # type: ignore[arg-type]
+def tuned(minimize: str = "latency_p95_s", **said: Any) -> Tuning:
+    return tune(router(), CHAT, SPACE, WORKLOAD, TOLD, minimize=minimize, **said)
 
 
 @pytest.fixture(scope="module")
