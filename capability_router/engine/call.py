@@ -51,7 +51,8 @@ class Call:
         record: Callable[[Decision], object] = lambda _: None,
     ) -> None:
         self._router = router
-        self._request = request
+        # What was asked for first is what is recorded: another policy may have known better.
+        self._request = self._came_as = request
         self._record = record
         policy = router.begin_call(request)
         self._route = router.route(request)
@@ -374,7 +375,7 @@ class Call:
                 attempts=tuple(self._attempts),
                 panic=self._panic,
                 degraded_to=self._degraded_to,
-                request=self._request,
+                request=self._came_as,
                 node=node,
                 pools=pools,
                 started_at=self._started_at,

@@ -112,6 +112,16 @@ def test_broken_streams_break_again(way: tuple[Interruption, ...]) -> None:
     assert changes(replay(log, policy)) == {}
 
 
+def test_prompt_that_was_too_long_is_found_to_be_so_again() -> None:
+    models = [replace(model(each), context_window=10_000) for each in MODELS[:2]]
+    policy = pool(*models, replace(model("c/z"), context_window=100_000))
+    too_long = Outage(0.0, kind=FailureKind.CONTEXT_OVERFLOW, share=0.3)
+    log: list[Decision] = []
+    simulate(policy, Workload(CHAT, 50), {"a": steady(outages=(too_long,))}, record=log.append)
+    assert any(len(each.attempts) > 1 for each in log)
+    assert changes(replay(log, policy)) == {}
+
+
 def test_rule_of_another_library_replays_its_own_log_as_well() -> None:
     policy = OrderedFallback(pool(*MODELS), timeout_s=20.0)
     assert changes(replay(log_of(policy), policy)) == {}
