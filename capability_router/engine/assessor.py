@@ -6,6 +6,7 @@ Knows leases that have ended, not how they are handed out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
 from capability_router.engine.faults import FaultRule
 from capability_router.engine.lease import Lease
@@ -95,6 +96,8 @@ class Assessor:
     def _send_provider_away(self, provider: str, order: Order, now: float) -> None:
         for pool in self._topology.pools_with(provider):
             pool.provider_failed(provider, order, now)
+        until = order.until if order.until < inf else None
+        self._topology.providers.of(provider).send_away(order.reason, until)
 
     def _is_outage(self, lease: Lease) -> bool:
         """Whether so many models of the provider are away for errors that all of them should be."""

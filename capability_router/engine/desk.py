@@ -5,7 +5,7 @@ Knows single attempts only; that one follows another is the business of ``call``
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import inf
 
@@ -14,8 +14,9 @@ from capability_router.engine.assessor import Assessor
 from capability_router.engine.blueprint import Blueprint
 from capability_router.engine.choice import Why
 from capability_router.engine.errors import LeaseEndedError, NoAvailableModelError
-from capability_router.engine.events import EventEmitter, EventType, RoutingEvent, drained
+from capability_router.engine.events import EventEmitter, EventType, Outbox, RoutingEvent
 from capability_router.engine.faults import FAULT_TABLE, FaultRule
+from capability_router.engine.last_resort import LastResort
 from capability_router.engine.lease import Lease, LeaseEnd
 from capability_router.engine.ledger import give_back, settle
 from capability_router.engine.membership import PoolPreferences
@@ -55,13 +56,14 @@ class LeaseDesk:
         self._policy = policy or RotationPolicy()
         self._guard = guard if guard is not None else nullcontext()
         self._lease_ttl_s = lease_ttl_s
-        self._outbox: list[RoutingEvent] = []
         self._accounts = Accounts(self._providers)
         tree = tree if tree is not None else CapabilityTree()
         make = self._make_pool
         self._topology = Topology(tree, self._accounts, lambda node: make(node, node, None, None))
         self._declared = Blueprint(tree, (), (), (), faults)
         self._assessor = Assessor(self._topology, faults)
+        self._outbox = Outbox(self._conclusions, self._topology.providers.changed)
+        self._last_resort = LastResort(self._topology, self._outbox)
         self._route = Routes(self._topology).of
         # In the order they were handed out, which is the order in which they expire.
         self._open: dict[Lease, None] = {}
@@ -100,7 +102,7 @@ class LeaseDesk:
                 lease = pool.pick(request, node, tried, now, trial_first=not self.probing)
                 if lease is not None:
                     break
-            lease = lease or self._last_resort(request, node, pools, tried, now)
+            lease = lease or self._last_resort.lease(request, node, pools, tried, now)
             if lease is not None:
                 self._hand_out(lease, tried, now)
             nobody = None if lease else self._none_available(request, node, pools, tried, now)
@@ -254,42 +256,6 @@ class LeaseDesk:
             outbox=self._outbox,
         )
 
-    def _last_resort(
-        self,
-        request: CompletionRequest,
-        node: str,
-        pools: tuple[CapabilityPool, ...],
-        tried: Collection[str],
-        now: float,
-    ) -> Lease | None:
-        """Look at related nodes, where the first pool allows it, and then before a time is over."""
-        for pool, other, barred in self._stand_ins(request, node, pools, tried):
-            lease = pool.pick(request, other, barred, now)
-            if lease is not None:
-                lease.degraded = True
-                lease.evidence.why = Why.DEGRADED
-                return lease
-        for pool in pools:
-            lease = pool.pick_early(request, node, tried, now)
-            if lease is not None:
-                lease.evidence.why = Why.PANIC
-                return lease
-        return None
-
-    def _stand_ins(
-        self,
-        request: CompletionRequest,
-        node: str,
-        pools: tuple[CapabilityPool, ...],
-        tried: Collection[str],
-    ) -> Iterator[tuple[CapabilityPool, str, list[str]]]:
-        """Iterate over pools of related nodes, with the node and whom not to take there."""
-        if request.pool is None:
-            for other in self._topology.related(node, pools[0].rotation_policy.degrade):
-                for pool in self._topology.covering(other):
-                    barred = pool.inquiry.barred(node, pools[0].preferences)
-                    yield pool, other, [*tried, *barred]
-
     def _hand_out(self, lease: Lease, tried: Collection[str], now: float) -> None:
         self._open[lease] = None
         if self._expires_at == inf:
@@ -384,6 +350,10 @@ class LeaseDesk:
             retry_after_s=min((wait for wait in waits if wait is not None), default=None),
         )
 
+    def _conclusions(self) -> list[RoutingEvent]:
+        now = self.world.clock.now()
+        return self._topology.providers.conclude(self._topology.is_held, now)
+
     def _publish(self) -> None:
-        for event in drained(self._outbox, self._guard):
+        for event in self._outbox.drained(self._guard):
             self.emitter.emit(event)

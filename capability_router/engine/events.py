@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,11 +11,11 @@ from typing import Any, Self, TypeVar
 
 from capability_router.engine.timing import spell
 
-__all__ = ["EventEmitter", "EventType", "RoutingEvent", "drained"]
+__all__ = ["EventEmitter", "EventType", "Outbox", "RoutingEvent"]
 
 
 class EventType(StrEnum):
-    """What happened."""
+    """What happened: to a model of a pool, to a pool, to a provider, or to the router."""
 
     POOL_MEMBERSHIP_CHANGED = "pool_membership_changed"
     MODEL_DEACTIVATED = "model_deactivated"
@@ -27,14 +27,21 @@ class EventType(StrEnum):
     STANDBY_EXTENDED = "standby_extended"
     STANDBY_RESTORED = "standby_restored"
     MODEL_SPARED = "model_spared"
+    PANIC = "panic"
+    DEGRADED = "degraded"
     POOL_CLOSED = "pool_closed"
     POOL_OPENED = "pool_opened"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    PROVIDER_DEACTIVATED = "provider_deactivated"
+    PROVIDER_RECOVERED = "provider_recovered"
+    PROVIDER_HEALTH_CHANGED = "provider_health_changed"
+    MODELS_UPDATED = "models_updated"
     MODELS_DISCOVERED = "models_discovered"
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingEvent:
-    """One change in one pool, or a finding about the router as a whole.
+    """One change in one pool, or one that concerns a provider or the router as a whole.
 
     Attributes:
         type: What happened.
@@ -45,7 +52,8 @@ class RoutingEvent:
             the membership of a pool changed; empty if there is none.
         until: Monotonic seconds of the next trial, for a deactivation; None if it stays until
             it is recovered by hand.
-        details: Further JSON-ready facts.
+        details: Further JSON-ready facts; ``provider`` is the id of the provider that the event
+            is about.
     """
 
     type: EventType
@@ -57,11 +65,16 @@ class RoutingEvent:
     details: dict[str, object] = field(default_factory=dict[str, object])
 
     def __str__(self) -> str:
-        who = f"{self.pool}: {self.model or 'the pool'}" if self.pool else "the router:"
-        about = f"{who} {self.type}"
+        about = f"{self._subject()} {self.type}"
         reason = f" ({self.reason})" if self.reason else ""
         until = "" if self.until is None else f", for {spell(max(0.0, self.until - self.at))}"
         return f"{about}{reason}{until}"
+
+    def _subject(self) -> str:
+        if self.pool:
+            return f"{self.pool}: {self.model or 'the pool'}"
+        provider = self.details.get("provider")
+        return "the router:" if provider is None else f"provider {provider}:"
 
     def as_dict(self) -> dict[str, object]:
         """Return the event as JSON-ready values, which ``from_dict`` reads."""
@@ -102,21 +115,36 @@ T = TypeVar("T")
 Subscriber = Callable[[RoutingEvent], object]
 
 
-def drained(
-    outbox: list[RoutingEvent], guard: AbstractContextManager[object]
-) -> list[RoutingEvent]:
-    """Take every event out of an outbox, to be handed out while the guard is not held.
+class Outbox(list[RoutingEvent]):
+    """The events of steps, in their order, until they can be handed out.
 
     Args:
-        outbox: Where steps have left their events.
-        guard: What those who add to the outbox hold; of two threads, one gets each event.
+        conclude: Returns the further events that follow from those steps taken together; called
+            under the guard.
+        pending: Holds something as long as ``conclude`` may have to tell something.
     """
-    if not outbox:
-        return []
-    with guard:
-        events = outbox[:]
-        outbox.clear()
-    return events
+
+    def __init__(
+        self,
+        conclude: Callable[[], Iterable[RoutingEvent]] = tuple,
+        pending: Collection[object] = (),
+    ) -> None:
+        super().__init__()
+        self._conclude = conclude
+        self._pending = pending
+
+    def drained(self, guard: AbstractContextManager[object]) -> list[RoutingEvent]:
+        """Take every event out, to be handed out while the guard is not held.
+
+        Args:
+            guard: What those who add to the outbox hold; of two threads, one gets each event.
+        """
+        if not self and not self._pending:
+            return []
+        with guard:
+            events = [*self, *self._conclude()]
+            self.clear()
+        return events
 
 
 class EventEmitter:

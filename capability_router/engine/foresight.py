@@ -98,7 +98,7 @@ class Foresight(LeaseDesk):
             if found is not None:
                 return [*evidence, found]
             evidence.append(pool.evidence(request, node, (), now, None, Why.NOBODY))
-        for pool, other, barred in self._stand_ins(request, node, pools, ()):
+        for pool, other, barred in self._last_resort.stand_ins(request, node, pools, ()):
             found = pool.peek(request, other, barred, now)
             if found is not None:
                 found.why = Why.DEGRADED

@@ -44,6 +44,10 @@ class Inquiry:
             return [o for o in self.standing(member.model.id) if o.whole_provider]
         return []
 
+    def is_without(self, provider: str) -> bool:
+        """Return whether an order holds a member of a provider for the whole of it."""
+        return any(True for _ in self._roster.gone_with(provider))
+
     def candidates(self, request: CompletionRequest, node: str) -> list[Model]:
         """Return the models at or under a node that can serve a request, active or not."""
         members = self._roster.members.values()

@@ -10,7 +10,6 @@ from collections.abc import Collection
 
 from capability_router.engine.displaying import Displayed
 from capability_router.engine.errors import NoAvailableModelError
-from capability_router.engine.events import drained
 from capability_router.engine.limits import Forecast
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model
@@ -213,7 +212,7 @@ class CapabilityPool(RoutedPool, Displayed):
 
     def _publish(self) -> None:
         """Hand events out; the guard must not be held."""
-        for event in drained(self._outbox, self._guard):
+        for event in self._outbox.drained(self._guard):
             self._emitter.emit(event)
             if self._observability is not None:
                 self._emitter.deliver(self._observability.record, event)

@@ -13,7 +13,7 @@ from math import inf
 from capability_router.engine.accounts import Accounts
 from capability_router.engine.chance import draws_of
 from capability_router.engine.errors import UnknownModelError, nearest
-from capability_router.engine.events import EventEmitter, RoutingEvent
+from capability_router.engine.events import EventEmitter, Outbox
 from capability_router.engine.evidence import Terms
 from capability_router.engine.inquiry import Inquiry
 from capability_router.engine.lanes import Lanes
@@ -54,7 +54,7 @@ class PoolMembers:
         world: World | None = None,
         guard: AbstractContextManager[object] | None = None,
         observability: ObservabilityConnector | None = None,
-        outbox: list[RoutingEvent] | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._tree = tree if tree is not None else CapabilityTree()
         self.name = name
@@ -63,7 +63,7 @@ class PoolMembers:
         self._emitter = event_emitter
         self._observability = observability
         self._managed = outbox is not None
-        self._outbox = outbox if outbox is not None else []
+        self._outbox = outbox if outbox is not None else Outbox()
         self._states = states if states is not None else {}
         self._accounts = accounts or Accounts({})
         self._world = world or default_world()

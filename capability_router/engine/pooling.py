@@ -11,6 +11,7 @@ from copy import deepcopy
 
 from capability_router.engine.chance import draws_of
 from capability_router.engine.choice import Why
+from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.evidence import Evidence, sights
 from capability_router.engine.faults import FaultRule
 from capability_router.engine.lease import Lease
@@ -222,7 +223,7 @@ class RoutedPool(PoolMembers):
 
     def provider_recovered(self, provider: str, now: float) -> None:
         """Take back every member that had left because of its provider."""
-        for member in self._roster.gone_with(provider):
+        for member in list(self._roster.gone_with(provider)):
             self._rotator.provider_recovered(member, now)
 
     def ejected(self, provider: str) -> set[str]:
@@ -237,7 +238,11 @@ class RoutedPool(PoolMembers):
 
     def may_repeat(self, now: float) -> bool:
         """Take one repetition of the same model from the pool's budget, if one is left."""
-        return self._retries.withdraw(self._calls, now)
+        was_exhausted = self._retries.is_exhausted
+        granted = self._retries.withdraw(self._calls, now)
+        if not granted and not was_exhausted:
+            self._outbox.append(RoutingEvent(EventType.BUDGET_EXHAUSTED, self.name, "", now))
+        return granted
 
     def _try_first(self, request: CompletionRequest, node: str, now: float) -> Lease | None:
         """Put a member on trial in a fresh call, unless one that is preferred more can serve."""

@@ -78,6 +78,9 @@ class RetryAccount:
     Args:
         budget: What is allowed.
         now: Monotonic seconds.
+
+    Attributes:
+        is_exhausted: True if the last repetition that was asked for was refused.
     """
 
     def __init__(self, budget: RetryBudget, now: float) -> None:
@@ -85,6 +88,7 @@ class RetryAccount:
         self._saved = budget.per_s * _BUDGET_WINDOW_S
         self._at = now
         self._requests = 0
+        self.is_exhausted = False
 
     def withdraw(self, requests: int, now: float) -> bool:
         """Take one repetition, if there is one left.
@@ -100,10 +104,10 @@ class RetryAccount:
         earned = came_lately * self._budget.share
         most = max(1.0, self._budget.per_s * _BUDGET_WINDOW_S + earned)
         self._saved = min(most, self._saved + seconds * self._budget.per_s + earned)
-        if self._saved < 1.0:
-            return False
-        self._saved -= 1.0
-        return True
+        self.is_exhausted = self._saved < 1.0
+        if not self.is_exhausted:
+            self._saved -= 1.0
+        return not self.is_exhausted
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class Roster:
         self.spared.pop(member.model.id, None)
         self.take_out(member)
         if member.standby is not None:
-            self._end_standby(member, member.standby)
+            self._end_standby(member, member.standby, now)
         self._tell_membership("removed", member, now)
 
     def take_out(self, member: Member) -> None:
@@ -137,6 +137,7 @@ class Roster:
         self.spared.pop(member.model.id, None)
         self._lanes.withdraw(member)
         self._wait(member)
+        member.state.leave(now)
         self.transitions += 1
         self._tell(EventType.MODEL_DEACTIVATED, member, now)
 
@@ -159,7 +160,7 @@ class Roster:
         if member.standby is None:
             return
         reason = member.standby.order.reason
-        self._end_standby(member, member.standby)
+        self._end_standby(member, member.standby, now)
         member.standby, member.active_since, member.recovered_at = None, now, now
         member.served_before = member.state.successes
         self._lanes.admit(member)
@@ -193,6 +194,7 @@ class Roster:
         self._count_ejected(standby)
         if not standby.on_trial:
             self._wait(member)
+        member.state.orders_changed()
         if standby.order.until < before.until:
             self._tell(EventType.STANDBY_RESTORED, member, now)
         elif trial_over:
@@ -210,8 +212,7 @@ class Roster:
         """End a trial with a failure: the member waits again, as ordered."""
         standby = _standby_of(member)
         standby.on_trial = False
-        standby.add(order)
-        self._count_ejected(standby)
+        self._add(member, standby, order)
         self._wait(member)
         self._tell(EventType.PROBE_FAILED, member, now)
 
@@ -272,14 +273,14 @@ class Roster:
         """Return the members of a provider."""
         return [member for member in self.members.values() if member.model.provider == provider]
 
-    def gone_with(self, provider: str) -> list[Member]:
-        """Return the members that left because their whole provider did."""
-        return [
+    def gone_with(self, provider: str) -> Iterator[Member]:
+        """Iterate over the members that left because their whole provider did."""
+        return (
             member
             for member in self.standby.values()
             if member.model.provider == provider
             and any(order.whole_provider for order in _standby_of(member).orders.values())
-        ]
+        )
 
     def gone_for(self, meter: Meter) -> list[Member]:
         """Return the members that left because a limit was used up."""
@@ -300,12 +301,16 @@ class Roster:
     def _extend(self, member: Member, standby: Standby, order: Order, now: float) -> None:
         before = standby.order
         self._stop_waiting(standby)
-        standby.add(order)
-        self._count_ejected(standby)
+        self._add(member, standby, order)
         if not standby.on_trial:
             self._wait(member)
         if standby.order is not before:
             self._tell(EventType.STANDBY_EXTENDED, member, now)
+
+    def _add(self, member: Member, standby: Standby, order: Order) -> None:
+        standby.add(order)
+        self._count_ejected(standby)
+        member.state.orders_changed()
 
     def _count_ejected(self, standby: Standby) -> None:
         """Count a member no more as ejected once another reason holds it for longer."""
@@ -313,10 +318,11 @@ class Roster:
             standby.ejected = False
             self.ejected -= 1
 
-    def _end_standby(self, member: Member, standby: Standby) -> None:
+    def _end_standby(self, member: Member, standby: Standby, now: float) -> None:
         self._stop_waiting(standby)
         self.ejected -= standby.ejected
         del self.standby[member.model.id]
+        member.state.come_back(now)
 
     def _wait(self, member: Member) -> None:
         standby = _standby_of(member)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from capability_router.engine.blueprint import Blueprint, PoolSpec, try_selects
+from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.foresight import Foresight
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Provider
@@ -111,6 +112,7 @@ class Router(Foresight):
         """
         with self._guard:
             model = self._topology.register(model)
+            self._tell_models(added=[model.id])
         self._publish()
         return model
 
@@ -122,6 +124,7 @@ class Router(Foresight):
         """
         with self._guard:
             self._topology.unregister(model_id)
+            self._tell_models(removed=[model_id])
         self._publish()
 
     def add_pool(
@@ -252,7 +255,7 @@ class Router(Foresight):
             ),
         )
         with self._guard:
-            before = self._declared
+            before, states = self._declared, self._topology.states.copy()
             by_hand = self._by_hand(before, blueprint)
             try_selects(blueprint.pools, [*blueprint.models, *by_hand])
             self._declared = blueprint
@@ -271,7 +274,20 @@ class Router(Foresight):
                 if model.id not in self._topology.models:
                     self._topology.register(model)
             self._topology.reorder([*models, *(model.id for model in by_hand)])
+            # A model that has gone over to another provider is another one, with its own counters.
+            after = self._topology.states
+            self._tell_models(
+                added=[each for each, state in after.items() if states.get(each) is not state],
+                removed=[each for each, state in states.items() if after.get(each) is not state],
+            )
         self._publish()
+
+    def _tell_models(self, *, added: Sequence[str] = (), removed: Sequence[str] = ()) -> None:
+        if added or removed:
+            now = self.world.clock.now()
+            details: dict[str, object] = {"added": [*added], "removed": [*removed]}
+            told = RoutingEvent(EventType.MODELS_UPDATED, "", "", now, details=details)
+            self._outbox.append(told)
 
     def _by_hand(self, before: Blueprint, after: Blueprint) -> list[Model]:
         """Return the models that no configuration declared, having checked that they can stay."""

@@ -7,12 +7,14 @@ its membership in each.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, inf
 
 from capability_router.engine.concurrency import Slots
+from capability_router.engine.downtime import Downtime
 from capability_router.engine.faults import FaultRule, Health
 from capability_router.engine.outcome import Failure, FailureKind, Usage
+from capability_router.engine.provider_health import ProviderState
 from capability_router.engine.throttling import Acceptance
 
 __all__ = ["SLOW_KINDS", "Experience", "ModelState", "PoolState", "StandbyState"]
@@ -69,6 +71,9 @@ class ModelState:
             that learns.
         slots: How many may be in flight; None for any number.
         acceptance: What the provider makes of its requests; None before a pool throttles them.
+        provider: What is known of its provider; None where a pool was built by hand.
+        standbys: How often it has left for standby, in however many pools at once.
+        downtime: How long it was on standby in at least one pool.
     """
 
     in_flight: int = 0
@@ -85,6 +90,10 @@ class ModelState:
     experience: dict[str, Experience] | None = None
     slots: Slots | None = None
     acceptance: Acceptance | None = None
+    provider: ProviderState | None = None
+    standbys: int = 0
+    downtime: Downtime = field(default_factory=Downtime)
+    _standby_pools: int = 0
     _timed_at: float = -inf
     _first_token_at: float = -inf
     # One bit for each of the last outcomes that say something, the newest lowest; 1 is a failure.
@@ -167,6 +176,32 @@ class ModelState:
         times = self._failed_at or ()
         young = sum(1 for at in list(times)[len(times) - failed :] if at > since)
         return young, min(of_last, self._remembered)
+
+    def leave(self, now: float) -> None:
+        """Note that it is on standby in one more pool.
+
+        Args:
+            now: Monotonic seconds.
+        """
+        self._standby_pools += 1
+        if self._standby_pools == 1:
+            self.standbys += 1
+            self._stands_by(1, now)
+
+    def come_back(self, now: float) -> None:
+        """Note that it is on standby in one pool less."""
+        self._standby_pools -= 1
+        self._stands_by(-1 if self._standby_pools == 0 else 0, now)
+
+    def orders_changed(self) -> None:
+        """Note that other orders hold it on standby, which may end those for its provider."""
+        if self.provider is not None:
+            self.provider.count()
+
+    def _stands_by(self, more: int, now: float) -> None:
+        self.downtime.note(now, down=self._standby_pools > 0)
+        if self.provider is not None:
+            self.provider.count(on_standby=more)
 
     def forgive(self) -> None:
         """Forget the failures: the model is taken back and starts with a clean record."""

@@ -21,6 +21,7 @@ from capability_router.engine.limits import Scope
 from capability_router.engine.membership import PoolPreferences, places_of
 from capability_router.engine.model import Model
 from capability_router.engine.pool import CapabilityPool
+from capability_router.engine.providers import Providers
 from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.state import ModelState
 from capability_router.engine.tree import CapabilityTree
@@ -53,6 +54,7 @@ class Topology:
         self.version = 0
         self.revision = 0
         self.states: dict[str, ModelState] = {}
+        self.providers = Providers()
         self.models: dict[str, Model] = {}
         self.pools: dict[str, CapabilityPool] = {}
         self._at_node: dict[str, list[CapabilityPool]] = {}
@@ -84,7 +86,10 @@ class Topology:
             raise ValueError(f"model {model.id!r} is registered already; unregister it first")
         model = placed(model, self.tree)
         self.models[model.id] = model
-        self.states[model.id] = ModelState(slots=slots_for(model.concurrency, None))
+        provider = self.providers.of(model.provider)
+        provider.count(models=1)
+        slots = slots_for(model.concurrency, None)
+        self.states[model.id] = ModelState(slots=slots, provider=provider)
         self._of_model[model.id] = []
         self._models_of.setdefault(model.provider, {})[model.id] = model
         self._join_all(model)
@@ -129,6 +134,7 @@ class Topology:
             pool.leave(model)
             self._count(model.provider, pool, -1)
         del self.models[model_id], self.states[model_id], self._models_of[model.provider][model_id]
+        self.providers.of(model.provider).count(models=-1)
         self._ordered_away.pop(model_id, None)
         self._accounts.forget(model)
 
@@ -263,6 +269,10 @@ class Topology:
     def pools_with(self, provider: str) -> list[CapabilityPool]:
         """Return every pool that has a model of the provider."""
         return list(self._of_provider.get(provider, ()))
+
+    def is_held(self, provider: str) -> bool:
+        """Return whether an order still holds a model of a provider for the whole of it."""
+        return any(pool.inquiry.is_without(provider) for pool in self.pools_with(provider))
 
     def models_of(self, provider: str) -> list[Model]:
         """Return the registered models of a provider."""

@@ -159,7 +159,7 @@ class View:
     def _take_provider(self, kind: str, record: Record, wall: float) -> None:
         details = mapping(record, "details")
         name = text(details, "provider")
-        health = _HEALTH.get(kind) or text(details, "to")
+        health = text(details, "to") or text(details, "health") or _HEALTH.get(kind)
         if name and health:
             self.providers[name] = ProviderView(health, text(record, "reason"), wall)
 

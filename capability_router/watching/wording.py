@@ -34,6 +34,7 @@ _EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "pool_closed": ("bad", "is closed"),
         "pool_opened": ("good", "is open again"),
         "models_updated": ("plain", "the set of models has changed"),
+        "models_discovered": ("plain", "providers were asked what they serve"),
         "provider_deactivated": ("bad", "the whole provider is on standby"),
         "provider_recovered": ("good", "the whole provider is back"),
         "provider_health_changed": ("plain", "health of the provider"),

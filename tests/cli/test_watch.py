@@ -131,7 +131,10 @@ def test_the_state_is_printed_as_json(logged: Logged) -> None:
         ("a/0", "active"),
         ("a/1", "standby"),
     ]
-    assert state["rows"][-1]["type"] == "model_deactivated"
+    assert [row["type"] for row in state["rows"][-2:]] == [
+        "model_deactivated",
+        "provider_health_changed",
+    ]
 
 
 def test_a_configuration_tells_of_pools_before_the_first_event(

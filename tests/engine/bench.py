@@ -28,7 +28,7 @@ from capability_router.engine.steps import Stop, Try, Wait
 from capability_router.engine.tree import CapabilityTree
 from capability_router.testing.clock import ManualClock
 from tests.engine.building import Rig, ids
-from tests.engine.mirrors import Mirror, Quota, preferred_to, ready
+from tests.engine.mirrors import Mirror, Overall, Quota, preferred_to, ready
 
 SMALL_TREE: TreeMapping = {"gen": {"text": ["chat", "code"], "image": ["draw"]}, "rank": ["rerank"]}
 SPACES = ("even", "odd")
@@ -65,17 +65,16 @@ class Bench:
         )
         self.router = self.rig.router
         self.policy, self.retry = policy, policy.retry
-        self.model_limits = model_limits
-        self.provider_limits = provider_limits
+        self.model_limits, self.provider_limits = model_limits, provider_limits
         self.quotas: dict[tuple[str, Limit], Quota] = {}
         self.mirrors: dict[str, Mirror] = defaultdict(Mirror)
+        self.overall = Overall()
         self.pools: dict[str, CapabilityPool] = {}
         self.excluded: dict[str, list[str]] = {}
         self.leases: list[Lease] = []
         self.calls: list[Running] = []
         self.log: list[str] = []
-        self._replayed = 0
-        self._nodes = 0
+        self._replayed = self._nodes = 0
 
     # What may be done.
 
@@ -236,6 +235,7 @@ class Bench:
         self._replay()
         open_leases = [lease for lease in self.leases if lease.end is None]
         self._check_pools(open_leases)
+        self.overall.check(self.router, self.mirrors.values())
         in_flight = Counter(id(lease.state) for lease in open_leases)
         for lease in self.leases:
             assert lease.state.in_flight == in_flight[id(lease.state)]
@@ -371,6 +371,7 @@ class Bench:
         for event in self.rig.events[self._replayed :]:
             self.mirrors[event.pool].take(event)
         self._replayed = len(self.rig.events)
+        self.overall.replay(self.rig.overall)
 
     def _health(self) -> tuple[list[tuple[str, set[str], set[str]]], list[int]]:
         self._replay()

@@ -79,7 +79,10 @@ class Noting(CapabilityRouter):
 
 
 class Rig:
-    """A router with its clock in hand, and all that it has told."""
+    """A router with its clock in hand, and all that it has told.
+
+    What concerns a pool is in ``events``, the rest, of providers and the router, in ``overall``.
+    """
 
     def __init__(
         self,
@@ -93,6 +96,7 @@ class Rig:
     ) -> None:
         self.clock = ManualClock()
         self.events: list[RoutingEvent] = []
+        self.overall: list[RoutingEvent] = []
         self.router = Noting(
             tree,
             providers=providers,
@@ -102,9 +106,12 @@ class Rig:
             seed=seed,
             lease_ttl_s=lease_ttl_s,
         )
-        self.router.emitter.subscribe(self.events.append)
+        self.router.emitter.subscribe(self._hear)
         for each in models:
             self.router.register(each if isinstance(each, Model) else model(each))
+
+    def _hear(self, event: RoutingEvent) -> None:
+        (self.events if event.pool else self.overall).append(event)
 
     def select(self, capability: str = "chat-completion", *tried: str) -> Lease:
         return self.router.select(CompletionRequest(capability), tried)
@@ -142,8 +149,13 @@ class Rig:
         return ids(self.router.pool(pool).get_standby_models())
 
     def told(self, *wanted: EventType) -> list[tuple[EventType, str]]:
-        """Return type and model of every event so far, or of those of some types."""
+        """Return type and model of every event about a pool so far, or of those of some types."""
         return [(e.type, e.model) for e in self.events if not wanted or e.type in wanted]
+
+    def told_overall(self, *wanted: EventType) -> list[tuple[str, dict[str, object]]]:
+        """Return type and details of every event about providers and the router likewise."""
+        events = [e for e in self.overall if not wanted or e.type in wanted]
+        return [(str(e.type), e.details) for e in events]
 
     def health(self) -> dict[str, tuple[int, bool]]:
         """Return for each model its failures in a row and whether it is on standby anywhere."""

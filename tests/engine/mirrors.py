@@ -1,7 +1,9 @@
 """What a pool and a limit must look like, worked out from what they have told."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
+from typing import cast
 
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.lease import Lease, LeaseEnd
@@ -9,6 +11,7 @@ from capability_router.engine.limits import Limit
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.reason import ERRORS
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.router import Router
 
 LONGEST_S = 121.0
 """A minute's cooldown with its jitter, or the longest time that a failure states here."""
@@ -43,6 +46,8 @@ class Mirror:
         elif event.type is EventType.POOL_CLOSED:
             assert self.closed_until is None, event
             self.closed_until = until
+        elif event.type is EventType.BUDGET_EXHAUSTED:
+            assert (event.reason, event.until, event.details) == ("", None, {}), event
         elif event.type is EventType.STANDBY_EXTENDED:
             assert self.closed_until is not None, event
             assert until > self.closed_until, event
@@ -80,18 +85,75 @@ class Mirror:
                 assert until < before.until, event
                 ejected = before.ejected and event.reason in ERRORS
                 self.standby[model] = Waiting(until, ejected, before.on_trial)
-            case EventType.PROBE_STARTED:
-                assert not self.standby[model].on_trial, event
-                self.standby[model].on_trial = True
-            case EventType.PROBE_FAILED | EventType.PROBE_RETURNED:
-                assert self.standby[model].on_trial, event
-                before = self.standby[model]
-                assert until >= before.until, event
-                self.standby[model] = Waiting(until, before.ejected and event.reason in ERRORS)
-            case EventType.MODEL_ROTATED | EventType.MODEL_SPARED:
+            case EventType.MODEL_ROTATED | EventType.MODEL_SPARED | EventType.DEGRADED:
                 assert model in self.active | self.standby.keys(), event
             case _:
+                self._take_trial(event, self.standby[model], until)
+
+    def _take_trial(self, event: RoutingEvent, waiting: Waiting, until: float) -> None:
+        assert waiting.on_trial == (event.type is not EventType.PROBE_STARTED), event
+        match event.type:
+            case EventType.PROBE_STARTED:
+                waiting.on_trial = True
+            case EventType.PROBE_FAILED | EventType.PROBE_RETURNED:
+                assert until >= waiting.until, event
+                ejected = waiting.ejected and event.reason in ERRORS
+                self.standby[event.model] = Waiting(until, ejected)
+            case EventType.PANIC:
+                assert event.at < until == waiting.until, event
+                assert event.reason in ERRORS, event
+            case _:
                 raise AssertionError(event)
+
+
+@dataclass
+class Overall:
+    """The models and providers of a router, replayed from what it tells of no pool."""
+
+    models: set[str] = field(default_factory=set[str])
+    health: dict[str, str] = field(default_factory=dict[str, str])
+    sent_away: set[str] = field(default_factory=set[str])
+    told: list[RoutingEvent] = field(default_factory=list[RoutingEvent])
+
+    def replay(self, events: list[RoutingEvent]) -> None:
+        for event in events[len(self.told) :]:
+            self.told.append(event)
+            self.take(event)
+
+    def take(self, event: RoutingEvent) -> None:
+        match event.type:
+            case EventType.MODELS_UPDATED:
+                added, removed = self._ids(event, "added"), self._ids(event, "removed")
+                assert added | removed, event
+                assert removed <= self.models, event
+                assert not added & (self.models - removed), event
+                self.models = self.models - removed | added
+            case EventType.PROVIDER_HEALTH_CHANGED:
+                provider, to = event.details["provider"], event.details["to"]
+                assert self.health.get(str(provider), "healthy") == event.details["from"] != to
+                self.health[str(provider)] = str(to)
+            case EventType.PROVIDER_DEACTIVATED:
+                assert event.details["provider"] not in self.sent_away, event
+                self.sent_away.add(str(event.details["provider"]))
+            case EventType.PROVIDER_RECOVERED:
+                self.sent_away.remove(str(event.details["provider"]))
+            case _:
+                raise AssertionError(event)
+
+    def _ids(self, event: RoutingEvent, which: str) -> set[str]:
+        told = event.details[which]
+        assert isinstance(told, list)
+        return set(cast("list[str]", told))
+
+    def check(self, router: Router, pools: Iterable[Mirror]) -> None:
+        """See that providers were told to be as their models in the pools are."""
+        assert self.models == {model.id for model in router.models}
+        assert all(map(router._topology.is_held, self.sent_away)), self.sent_away
+        away = {model for pool in pools for model in pool.standby}
+        for provider in {model[0] for model in self.models} | self.health.keys():
+            own = {model for model in self.models if model[0] == provider}
+            health = "healthy" if not own & away else "degraded" if own - away else "down"
+            assert self.health.get(provider, "healthy") == health, provider
 
 
 class Quota:

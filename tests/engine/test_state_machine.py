@@ -214,6 +214,7 @@ class RouterUnderARandomHand(RuleBasedStateMachine):
             one, other = self.twins
             assert one.log == other.log
             assert one.rig.events == other.rig.events
+            assert one.overall == other.overall
             assert one.router.decisions == other.router.decisions
 
     def teardown(self) -> None:

@@ -75,7 +75,7 @@ def test_strategy_learns_of_every_attempt_once(desk: Desk, ask: Surface) -> None
 def test_each_transition_is_one_event(desk: Desk, ask: Surface) -> None:
     desk.lab["alpha"].script(rate_limited(retry_after=7))
     asked(desk, ask)
-    assert [(event.type, event.model) for event in desk.events] == [
+    assert [(event.type, event.model) for event in desk.events if event.pool] == [
         (EventType.POOL_MEMBERSHIP_CHANGED, "alpha/gpt-4o-mini"),
         (EventType.POOL_MEMBERSHIP_CHANGED, "beta/gpt-4o-mini"),
         (EventType.MODEL_DEACTIVATED, "alpha/gpt-4o-mini"),

@@ -28,7 +28,9 @@ def test_every_event_and_decision_is_a_line_that_can_be_read_back(tmp_path: Path
     router.deactivate("a/x", "manual")
     log.close()
     told = lines(log.path)
-    assert [RoutingEvent.from_dict(each) for each in told if each["record"] == "event"] == events
+    read = [RoutingEvent.from_dict(each) for each in told if each["record"] == "event"]
+    # The log has heard of the model before the other could.
+    assert (read[0].details["added"], read[1:]) == (["a/x"], events)
     (decision,) = (Decision.from_dict(each) for each in told if each["record"] == "decision")
     assert decision.as_dict() == router.decisions[0].as_dict()
     assert {each["wall"] for each in told} == {ManualClock().wall()}
@@ -81,7 +83,7 @@ def test_half_a_line_of_a_process_that_was_killed_spoils_no_other(tmp_path: Path
     log.close()
     half, *rest = log.path.read_text().splitlines()
     assert half == '{"record": "ev'
-    assert json.loads(rest[-1])["type"] == "model_deactivated"
+    assert "model_deactivated" in [json.loads(line)["type"] for line in rest]
 
 
 def test_disk_that_is_full_stops_no_request() -> None:

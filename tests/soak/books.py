@@ -14,7 +14,7 @@ from capability_router import (
     FailureKind,
     RoutingEvent,
 )
-from tests.engine.mirrors import Mirror
+from tests.engine.mirrors import Mirror, Overall
 from tests.soak.routing import HASTY
 
 __all__ = ["Decisions", "Events"]
@@ -126,6 +126,7 @@ class Events:
         self._guard = threading.Lock()
         self._waiting: list[RoutingEvent] = []
         self._mirrors: defaultdict[str, Mirror] = defaultdict(Mirror)
+        self._overall = Overall()
         self.count = 0
         self.faults: list[str] = []
         emitter.subscribe(self._take)
@@ -164,6 +165,6 @@ class Events:
         self.count += len(events)
         for event in sorted(events, key=lambda event: event.at):
             try:
-                self._mirrors[event.pool].take(event)
+                (self._mirrors[event.pool] if event.pool else self._overall).take(event)
             except (AssertionError, KeyError) as error:
                 self.faults.append(f"{event} cannot be: {error!r}")
