@@ -127,6 +127,9 @@ from capability_router.engine.feature import (
 from capability_router.engine.hedge import (
     Hedge as Hedge,
 )
+from capability_router.engine.latencies import (
+    LatencyHistogram as LatencyHistogram,
+)
 from capability_router.engine.lease import (
     Lease as Lease,
 )
@@ -177,6 +180,9 @@ from capability_router.engine.outcome import (
 )
 from capability_router.engine.pool import (
     CapabilityPool as CapabilityPool,
+)
+from capability_router.engine.provider_health import (
+    ProviderHealth as ProviderHealth,
 )
 from capability_router.engine.reason import (
     Reason as Reason,
@@ -231,6 +237,12 @@ from capability_router.engine.state import (
 )
 from capability_router.engine.state import (
     StandbyState as StandbyState,
+)
+from capability_router.engine.statistics import (
+    RouterStatistics as RouterStatistics,
+)
+from capability_router.engine.statistics import (
+    Statistics as Statistics,
 )
 from capability_router.engine.steps import (
     Stop as Stop,
@@ -326,6 +338,7 @@ __all__ = [
     "Interruption",
     "Inventory",
     "JsonLines",
+    "LatencyHistogram",
     "Lease",
     "LeaseEndedError",
     "Limit",
@@ -345,6 +358,7 @@ __all__ = [
     "Prober",
     "Problem",
     "Provider",
+    "ProviderHealth",
     "ProviderOutage",
     "Reason",
     "RecoveryPolicy",
@@ -353,6 +367,7 @@ __all__ = [
     "RetryPolicy",
     "RotationPolicy",
     "RoundRobin",
+    "RouterStatistics",
     "RoutingEvent",
     "Secret",
     "SecretResolver",
@@ -361,6 +376,7 @@ __all__ = [
     "SlowOutlier",
     "StandbyState",
     "Standing",
+    "Statistics",
     "StickUntilFailure",
     "Stop",
     "StreamInterruptedError",

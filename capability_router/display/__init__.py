@@ -1,4 +1,4 @@
-"""How trees, pools, models, decisions and routers look in a notebook.
+"""How trees, pools, models, decisions, statistics and routers look in a notebook.
 
 Each is shown as text and as HTML: no script, no style that it needs, no colour of its own, so
 that it reads the same on light and dark, and with everything but the elements stripped. Whatever

@@ -6,6 +6,7 @@ what was left out is counted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import singledispatch
 from itertools import islice
 
@@ -17,6 +18,7 @@ from capability_router.engine.outcome import Attempt
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.router import Router
 from capability_router.engine.state import StandbyState
+from capability_router.engine.statistics import RouterStatistics, Statistics
 from capability_router.engine.timing import spell
 from capability_router.engine.tree import CapabilityNode, CapabilityTree
 
@@ -137,6 +139,44 @@ def _models(router: Router, models: list[Model]) -> Table:
     ]
     columns = ("model", "capabilities", "answers", "failures", "in flight")
     return Table(columns, rows, len(models) - len(kept))
+
+
+@view.register
+def _(statistics: RouterStatistics) -> Page:
+    groups = {
+        "model": statistics.models,
+        "provider": statistics.providers,
+        "pool": statistics.pools,
+    }
+    answers = sum(each.successes for each in statistics.pools.values())
+    return Page(
+        f"Statistics: {_count(answers, 'answer')} by {_count(len(statistics.models), 'model')}",
+        tuple(_statistics(what, group) for what, group in groups.items()),
+    )
+
+
+def _statistics(what: str, group: Mapping[str, Statistics]) -> Table:
+    rows = [
+        (
+            name,
+            f"{each.requests:,}",
+            f"{each.successes:,}",
+            ", ".join(f"{count:,} {kind}" for kind, count in each.failures.items()),
+            f"{each.input_tokens:,} + {each.output_tokens:,}",
+            f"{each.cost_usd:.6f}",
+            *map(_seconds, (each.latency_mean_s, each.latency_p50_s, each.latency_p95_s)),
+            f"{each.standbys:,}",
+            spell(each.downtime_s) if each.downtime_s else "",
+        )
+        for name, each in islice(group.items(), MOST_ROWS)
+    ]
+    counts = (what, "requests", "answers", "failures", "tokens", "US dollars")
+    columns = (*counts, "mean", "p50", "p95", "standbys", "down")
+    return Table(columns, rows, max(0, len(group) - MOST_ROWS))
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.3g} s"
 
 
 @view.register

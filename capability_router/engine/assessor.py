@@ -36,16 +36,17 @@ class Assessor:
         Only a trial does: other answers may be older than the model's failures.
         """
         member, usage = lease.member, outcome.usage
+        cost_usd = member.model.cost_usd(usage)
+        lease.pool.tally.count_answer(usage, cost_usd, latency_s)
         slots = member.state.slots
         if slots is None:
-            member.state.succeed(usage, latency_s, outcome.first_token_s, now)
+            member.state.succeed(usage, latency_s, outcome.first_token_s, now, cost_usd)
         else:
             was_full = member.state.is_full
             slots.answered(outcome, latency_s, member.state.in_flight)
-            member.state.succeed(usage, latency_s, outcome.first_token_s, now)
+            member.state.succeed(usage, latency_s, outcome.first_token_s, now, cost_usd)
             if was_full or member.state.is_full:
                 self.room_changed(lease)
-        member.state.cost_usd += member.model.cost_usd(usage)
         if lease.trial is not None and self._is_registered(lease):
             orders = list(lease.trial.orders.values())
             for pool in self._topology.pools_of(lease.model):
@@ -59,6 +60,7 @@ class Assessor:
     def failed(self, lease: Lease, failure: Failure, latency_s: float, now: float) -> None:
         """Note a failure; each pool of the model judges it by its own policy."""
         rule = self.faults[failure.kind]
+        lease.pool.tally.count_failure(failure.kind)
         lease.state.fail(failure, rule, latency_s, now)
         if lease.state.slots is not None:
             lease.state.slots.failed(failure.kind)

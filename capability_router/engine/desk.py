@@ -311,6 +311,7 @@ class LeaseDesk:
 
     def _abandon(self, lease: Lease, now: float) -> None:
         lease.member.state.in_flight -= 1
+        lease.member.state.abandoned += 1
         self._assessor.room_changed(lease)
         if lease.trial is not None:
             lease.pool.trial_returned(lease.member, lease.trial, now)

@@ -12,6 +12,7 @@ from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.selection import SelectionStrategy
 from capability_router.engine.state import ModelState
+from capability_router.engine.tally import Tally
 from capability_router.engine.tempo import Tempo
 
 __all__ = ["Lease", "LeaseEnd", "LeasingPool"]
@@ -30,6 +31,7 @@ class LeasingPool(Protocol):
 
     name: str
     tempo: Tempo
+    tally: Tally
 
     def trial_returned(self, member: Member, trial: Standby, now: float) -> None:
         """Take a trial back that ended without a result."""

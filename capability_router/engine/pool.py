@@ -51,7 +51,7 @@ class CapabilityPool(RoutedPool, Displayed):
     def get_active_models(self) -> list[Model]:
         """Return the models that are eligible now, in the order they joined."""
         with self._guard:
-            self._catch_up()
+            self.catch_up(self.now())
             models = [m.model for m in self._roster.members.values() if m.standby is None]
         self._publish()
         return models
@@ -59,7 +59,7 @@ class CapabilityPool(RoutedPool, Displayed):
     def get_standby_models(self) -> list[Model]:
         """Return the models that are excluded now, in the order they left."""
         with self._guard:
-            self._catch_up()
+            self.catch_up(self.now())
             models = [member.model for member in self._roster.standby.values()]
         self._publish()
         return models
@@ -67,7 +67,7 @@ class CapabilityPool(RoutedPool, Displayed):
     def get_standby(self) -> list[StandbyState]:
         """Return why, since when and until when models are excluded, in the order they left."""
         with self._guard:
-            self._catch_up()
+            self.catch_up(self.now())
             states = self._roster.standby_states()
         self._publish()
         return states
@@ -75,7 +75,7 @@ class CapabilityPool(RoutedPool, Displayed):
     def get_state(self) -> PoolState:
         """Return the pool's counts at this moment."""
         with self._guard:
-            self._catch_up()
+            self.catch_up(self.now())
             standby = len(self._roster.standby)
             state = PoolState(
                 name=self.name,
@@ -205,10 +205,6 @@ class CapabilityPool(RoutedPool, Displayed):
             f"CapabilityPool({self.name!r}, {self.hierarchy_node!r},"
             f" active={state.active_count}, standby={state.standby_count})"
         )
-
-    def _catch_up(self) -> None:
-        """Do what the clock demands first: who has come back by now is active."""
-        self._timetable.run(self.now())
 
     def _publish(self) -> None:
         """Hand events out; the guard must not be held."""

@@ -27,6 +27,7 @@ from capability_router.engine.roster import Roster
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.rotator import Rotator
 from capability_router.engine.state import ModelState
+from capability_router.engine.tally import Tally
 from capability_router.engine.tempo import Tempo
 from capability_router.engine.throttling import Throttling
 from capability_router.engine.till import Till
@@ -81,6 +82,7 @@ class PoolMembers:
         self.inquiry = Inquiry(self._roster, self._till)
         self._retries = RetryAccount(rotation_policy.retry.budget, self.now())
         self.tempo = Tempo()
+        self.tally = Tally()
         self._timetable.start(self.now())
         self._joined = 0
         self._total_requests: int = 0

@@ -24,6 +24,7 @@ from capability_router.engine.preferring import preferred
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.selection import SelectionStrategy
+from capability_router.engine.statistics import Statistics
 
 __all__ = ["RoutedPool"]
 
@@ -182,6 +183,19 @@ class RoutedPool(PoolMembers):
         if fits is None:
             return None
         return self.evidence(request, node, tried, now, fits, Why.PANIC)
+
+    def catch_up(self, now: float) -> None:
+        """Do what the clock demands: who has come back by now is active."""
+        self._timetable.run(now)
+
+    def statistics(self, now: float) -> Statistics:
+        """Return what was done in the pool since it was made."""
+        return Statistics.of(
+            self.tally,
+            requests=self._total_requests,
+            downtime_s=self._roster.downtime.total_s(now),
+            standbys=self._roster.standbys,
+        )
 
     def due_trials(self, now: float) -> list[Model]:
         """Return the models whose trial is due."""

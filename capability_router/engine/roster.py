@@ -12,6 +12,7 @@ from heapq import merge
 from itertools import takewhile
 from math import inf
 
+from capability_router.engine.downtime import Downtime
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.lanes import Lanes
 from capability_router.engine.limits import Meter
@@ -42,6 +43,8 @@ class Roster:
         next_return_at: The same of the first return.
         ejected: How many are on standby for errors.
         transitions: Deactivations and recoveries so far.
+        standbys: Deactivations alone.
+        downtime: How long it had members, and none was active.
     """
 
     __slots__ = (
@@ -50,12 +53,14 @@ class Roster:
         "_pool",
         "_returns",
         "_trials",
+        "downtime",
         "ejected",
         "members",
         "next_at",
         "next_return_at",
         "spared",
         "standby",
+        "standbys",
         "transitions",
     )
 
@@ -74,12 +79,14 @@ class Roster:
         self.next_return_at = inf
         self.next_at = inf
         self.ejected = 0
-        self.transitions = 0
+        self.transitions = self.standbys = 0
+        self.downtime = Downtime()
 
     def join(self, member: Member) -> None:
         """Take a new member in as active."""
         self.members[member.model.id] = member
         self.order_anew(member)
+        self._note_whether_down(member.active_since)
         self._tell_membership("added", member, member.active_since)
 
     def leave(self, member: Member, now: float) -> None:
@@ -89,6 +96,7 @@ class Roster:
         self.take_out(member)
         if member.standby is not None:
             self._end_standby(member, member.standby, now)
+        self._note_whether_down(now)
         self._tell_membership("removed", member, now)
 
     def take_out(self, member: Member) -> None:
@@ -139,6 +147,8 @@ class Roster:
         self._wait(member)
         member.state.leave(now)
         self.transitions += 1
+        self.standbys += 1
+        self._note_whether_down(now)
         self._tell(EventType.MODEL_DEACTIVATED, member, now)
 
     def room_changed(self, member: Member) -> None:
@@ -164,6 +174,7 @@ class Roster:
         member.standby, member.active_since, member.recovered_at = None, now, now
         member.served_before = member.state.successes
         self._lanes.admit(member)
+        self._note_whether_down(now)
         self.transitions += 1
         self._tell(EventType.MODEL_ACTIVATED, member, now, reason)
 
@@ -340,6 +351,9 @@ class Roster:
             del standby.queue[bisect_left(standby.queue, standby.place)]
             standby.place = None
             self._note_next()
+
+    def _note_whether_down(self, now: float) -> None:
+        self.downtime.note(now, down=0 < len(self.members) == len(self.standby))
 
     def _note_next(self) -> None:
         self.next_return_at = self._returns[0][0] if self._returns else inf

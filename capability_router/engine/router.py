@@ -18,6 +18,7 @@ from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.reason import Reason
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.state import ModelState
+from capability_router.engine.statistics import RouterStatistics, Statistics
 from capability_router.engine.timing import World
 from capability_router.engine.topology import placed
 
@@ -68,6 +69,30 @@ class Router(Foresight):
             UnknownModelError: If it is not registered.
         """
         return self._topology.states[self.model(model_id).id]
+
+    def statistics(self) -> RouterStatistics:
+        """Return what models, providers and pools have done so far; a copy that stays as it is.
+
+        Whoever's time on standby is over comes back, as with every other question.
+        """
+        with self._guard:
+            now, wall = self.world.clock.now(), self.world.clock.wall()
+            pools = self._topology.every_pool()
+            for pool in pools:
+                pool.catch_up(now)
+            in_pools = {pool.name: pool.statistics(now) for pool in pools}
+            models = {name: state.statistics(now) for name, state in self._topology.states.items()}
+            down = {
+                name: state.downtime.total_s(now)
+                for name, state in self._topology.providers.states.items()
+            }
+            of_provider = {name: self._topology.models_of(name) for name in down}
+        self._publish()
+        providers = {
+            name: Statistics.merged((models[model.id] for model in own), downtime_s=down[name])
+            for name, own in of_provider.items()
+        }
+        return RouterStatistics(now, wall, models, providers, in_pools)
 
     @property
     def revision(self) -> int:

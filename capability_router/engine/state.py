@@ -15,6 +15,8 @@ from capability_router.engine.downtime import Downtime
 from capability_router.engine.faults import FaultRule, Health
 from capability_router.engine.outcome import Failure, FailureKind, Usage
 from capability_router.engine.provider_health import ProviderState
+from capability_router.engine.statistics import Statistics
+from capability_router.engine.tally import Tally
 from capability_router.engine.throttling import Acceptance
 
 __all__ = ["SLOW_KINDS", "Experience", "ModelState", "PoolState", "StandbyState"]
@@ -51,18 +53,13 @@ class Experience:
 
 
 @dataclass(slots=True)
-class ModelState:
+class ModelState(Tally):
     """Counters and health of one model since it was registered.
 
     Attributes:
         in_flight: Leases open now, >= 0.
-        successes: Complete answers.
-        failures: Attempts that failed, whoever was to blame.
+        abandoned: Leases that ended without an outcome, because the caller left or they expired.
         consecutive_failures: Counted failures since the last success.
-        input_tokens: Tokens of all prompts that were answered.
-        output_tokens: Tokens of all answers.
-        cost_usd: What all answers cost, by the model's price or as stated; 0 where not known.
-        latency_total_s: Seconds spent on complete answers.
         last_success_at: Monotonic seconds of the last answer; ``-inf`` before the first.
         latency_s: Peak-sensitive moving average of the seconds to a complete answer: it jumps up
             with a slow one and comes down within a minute (Finagle's peak EWMA); 0 if not known.
@@ -77,13 +74,8 @@ class ModelState:
     """
 
     in_flight: int = 0
-    successes: int = 0
-    failures: int = 0
+    abandoned: int = 0
     consecutive_failures: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
-    latency_total_s: float = 0.0
     last_success_at: float = -inf
     latency_s: float = 0.0
     first_token_s: float = 0.0
@@ -114,8 +106,18 @@ class ModelState:
         """
         return min(_LONGEST_LOOK_S, self.latency_s / self.in_flight) if self.is_full else 0.0
 
+    @property
+    def requests(self) -> int:
+        """Leases that were handed out."""
+        return self.successes + self.failures + self.abandoned + self.in_flight
+
     def succeed(
-        self, usage: Usage, latency_s: float, first_token_s: float | None, now: float
+        self,
+        usage: Usage,
+        latency_s: float,
+        first_token_s: float | None,
+        now: float,
+        cost_usd: float = 0.0,
     ) -> None:
         """Note a complete answer.
 
@@ -124,13 +126,11 @@ class ModelState:
             latency_s: Seconds the attempt took, >= 0.
             first_token_s: Seconds to its first token, >= 0; None if it was not streamed.
             now: Monotonic seconds.
+            cost_usd: What it cost, >= 0.
         """
         self.in_flight -= 1
-        self.successes += 1
+        self.count_answer(usage, cost_usd, latency_s)
         self.consecutive_failures = 0
-        self.input_tokens += usage.input_tokens
-        self.output_tokens += usage.output_tokens
-        self.latency_total_s += latency_s
         self.last_success_at = now
         self._recent = self._recent << 1 & _MASK
         self._remembered += 1
@@ -148,7 +148,7 @@ class ModelState:
             now: Monotonic seconds.
         """
         self.in_flight -= 1
-        self.failures += 1
+        self.count_failure(failure.kind)
         if self.acceptance is not None and failure.kind in _TURNED_AWAY:
             self.acceptance.note(now, accepted=False)
         if rule.health is not Health.COUNTS:
@@ -192,6 +192,15 @@ class ModelState:
         """Note that it is on standby in one pool less."""
         self._standby_pools -= 1
         self._stands_by(-1 if self._standby_pools == 0 else 0, now)
+
+    def statistics(self, now: float) -> Statistics:
+        """Return what the model has done since it was registered."""
+        return Statistics.of(
+            self,
+            requests=self.requests,
+            downtime_s=self.downtime.total_s(now),
+            standbys=self.standbys,
+        )
 
     def orders_changed(self) -> None:
         """Note that other orders hold it on standby, which may end those for its provider."""

@@ -12,11 +12,13 @@ from capability_router import (
     CapabilityPool,
     CapabilityRouter,
     CapabilityTree,
+    CompletionRequest,
     Cooldown,
     Decision,
     EventEmitter,
     FailureKind,
     Model,
+    Outcome,
     Price,
     RotationPolicy,
     StandbyState,
@@ -91,6 +93,7 @@ def everything() -> list[object]:
         pool_of("a/x")[0],
         Model("a/x", ("chat-completion",)),
         decision,
+        router.statistics(),
         router_of("a/x"),
         Table(("name",), [("value",)]),
     ]
@@ -240,3 +243,22 @@ def test_what_has_no_view_of_its_own_is_shown_as_its_text() -> None:
 def test_row_that_does_not_fit_its_table_is_refused() -> None:
     with pytest.raises(ValueError, match="has to have 2 cells"):
         Table(("a", "b"), [("only one",)])
+
+
+def test_statistics_are_a_table_for_each_kind_of_subject() -> None:
+    router = router_of("a/x", "b/y")
+    request = CompletionRequest("chat-completion")
+    for _ in range(1200):
+        router.report(router.select(request), Outcome(usage=Usage(2, 1), latency_s=1.0))
+    router.report(router.select(request), Outcome.failed(FailureKind.AUTH))
+    router.clock.sleep(90.0)
+    text, html = forms(router.statistics())
+    head, *lines = text.splitlines()
+    cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
+    assert head == "Statistics: 1,200 answers by 2 models"
+    subjects = ["a/x", "b/y", "provider", "a", "b", "pool", "text"]
+    assert [row[0] for row in cells] == ["model", *subjects]
+    assert cells[1][1:6] == ["1,201", "1,200", "1 auth", "2,400 + 1,200", "0.000000"]
+    assert cells[1][6:] == ["1 s", "0.995 s", "0.995 s", "1", "1 min 30 s"]
+    assert cells[2][1:] == ["0", "0", "0 + 0", "0.000000", "0"]
+    assert html.count("<table>") == 3
