@@ -105,6 +105,7 @@ _HOMES = {
     "Usage": "engine.outcome",
     "Verdict": "engine.deactivation",
     "Wait": "engine.steps",
+    "Webhook": "observability.webhook",
     "Why": "engine.choice",
     "adiscover": "catalogue.discovery",
     "discover": "catalogue.discovery",

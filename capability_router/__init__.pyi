@@ -283,6 +283,9 @@ from capability_router.observability.jsonl import (
 from capability_router.observability.logging import (
     Logging as Logging,
 )
+from capability_router.observability.webhook import (
+    Webhook as Webhook,
+)
 from capability_router.probing import (
     Prober as Prober,
 )
@@ -390,6 +393,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "Wait",
+    "Webhook",
     "Why",
     "adiscover",
     "discover",

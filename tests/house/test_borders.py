@@ -14,6 +14,8 @@ MAY_IMPORT = {
     "capability_router/calendars.py": {"capability_router", "cronsim"},
     # The extra discovery; imported where it is used.
     "capability_router/catalogue/served.py": {"capability_router", "httpx"},
+    # The extra webhook; imported where it is used.
+    "capability_router/observability/posting.py": {"capability_router", "httpx"},
     "capability_router/cli": {"capability_router", "rich", "typer"},
     # The one command that calls models: imported when it is used, for those who have the extra.
     "capability_router/cli/probe.py": {
