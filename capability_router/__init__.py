@@ -65,6 +65,7 @@ _HOMES = {
     "NoAvailableModelError": "engine.errors",
     "NodeType": "engine.tree",
     "ObservabilityConnector": "engine.observing",
+    "OpenTelemetry": "observability.opentelemetry",
     "Outcome": "engine.outcome",
     "PoolPreferences": "engine.membership",
     "PoolState": "engine.state",

@@ -283,6 +283,9 @@ from capability_router.observability.jsonl import (
 from capability_router.observability.logging import (
     Logging as Logging,
 )
+from capability_router.observability.opentelemetry import (
+    OpenTelemetry as OpenTelemetry,
+)
 from capability_router.observability.webhook import (
     Webhook as Webhook,
 )
@@ -353,6 +356,7 @@ __all__ = [
     "NoAvailableModelError",
     "NodeType",
     "ObservabilityConnector",
+    "OpenTelemetry",
     "Outcome",
     "PoolPreferences",
     "PoolState",

@@ -354,7 +354,7 @@ class CapabilityRouter(Router, Displayed):
             UnknownCapabilityError, UnknownPoolError: If the tree or the router has no such.
         """
         asked = CompletionRequest(request) if isinstance(request, str) else request
-        return Call(self, asked, self._journal.keep)
+        return Call(self, asked, self._journal.keeper())
 
     def call(self, request: CompletionRequest | str, attempt: Callable[[Model], T]) -> T:
         """Call one model after another until one answers.

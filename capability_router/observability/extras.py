@@ -1,18 +1,19 @@
-"""Packages that only some connectors need, imported when one of those is made."""
+"""What is said where a package is missing that only some connectors need."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
+from collections.abc import Generator
+from contextlib import contextmanager
 
-__all__ = ["optional"]
+__all__ = ["needing"]
 
 
-def optional(module: str, *, extra: str, user: str) -> ModuleType:
-    """Import a module that belongs to an extra.
+@contextmanager
+def needing(package: str, *, extra: str, user: str) -> Generator[None]:
+    """Surround the import of what belongs to an extra.
 
     Args:
-        module: Its name.
+        package: Its name, as it is installed.
         extra: The extra of this distribution that brings it.
         user: What needs it, as the message names it.
 
@@ -20,10 +21,10 @@ def optional(module: str, *, extra: str, user: str) -> ModuleType:
         ImportError: If it is not installed; the message says how to install it.
     """
     try:
-        return import_module(module)
+        yield
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"{user} needs {module.partition('.')[0]}, which is not installed:"
+            f"{user} needs {package}, which is not installed:"
             f" pip install 'capability-router[{extra}]'",
             name=error.name,
         ) from error

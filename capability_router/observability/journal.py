@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from contextvars import copy_context
 
 from capability_router.engine.decision import Decision
 from capability_router.engine.events import EventEmitter
@@ -32,6 +34,15 @@ class Journal:
         """Tell a sink of all that comes from now on."""
         self._sinks = (*self._sinks, sink)
         self._emitter.subscribe(sink.record)
+
+    def keeper(self) -> Callable[[Decision], None]:
+        """Return what keeps the decision of a call that begins now.
+
+        Sinks are told in the context of now, wherever the call ends: what traces requests is to
+        find the one that the call was made for.
+        """
+        context = copy_context()
+        return lambda decision: context.run(self.keep, decision)
 
     def keep(self, decision: Decision) -> None:
         """Keep a decision without the exceptions of its attempts, and tell the sinks of it."""

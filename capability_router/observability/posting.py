@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import httpx
+
 from capability_router.headers import retry_after_s
-from capability_router.observability.extras import optional
+from capability_router.observability.ranges import at_least
 
-if TYPE_CHECKING:
-    import httpx
-
-__all__ = ["Posting", "at_least"]
+__all__ = ["Posting"]
 
 _AGAIN = frozenset({408, 425, 429})
 """Statuses below 500 after which the same request may succeed (RFC 9110, RFC 8470, RFC 6585)."""
@@ -42,7 +40,6 @@ class Posting:
         host: What of the address may be shown.
 
     Raises:
-        ImportError: If httpx is not installed.
         ValueError: If the address, a header or a number cannot be used.
     """
 
@@ -59,12 +56,11 @@ class Posting:
         at_least("max_attempts", max_attempts, 1)
         at_least("base_delay_s", base_delay_s, 0)
         at_least("max_delay_s", max_delay_s, 0)
-        self._httpx = optional("httpx", extra="webhook", user="Webhook")
-        address = self._address(url)
+        address = _address(url)
         self._server, self._path = address.copy_with(raw_path=b"/"), address.raw_path
         self.host = f"{address.scheme}://{address.host}"
         self._headers = {"Content-Type": "application/json", **_checked(headers)}
-        self._client: httpx.Client = self._httpx.Client()
+        self._client = httpx.Client()
         self._max_attempts = max_attempts
         self._base_delay_s = base_delay_s
         self._max_delay_s = max_delay_s
@@ -114,7 +110,7 @@ class Posting:
         try:
             response = self._client.send(request, stream=True)
             response.close()
-        except self._httpx.HTTPError as error:
+        except httpx.HTTPError as error:
             # Not the text of the error: it may quote what was sent.
             return _Failure(type(error).__name__)
         if response.is_success:
@@ -126,19 +122,6 @@ class Posting:
             status >= 500 or status in _AGAIN,
             None if stated_s is None else min(stated_s, _LONGEST_STATED_S),
         )
-
-    def _address(self, url: str) -> httpx.URL:
-        try:
-            address: httpx.URL = self._httpx.URL(url)
-        except self._httpx.InvalidURL:
-            address = self._httpx.URL()
-        if address.scheme not in ("http", "https") or not address.host or address.userinfo:
-            # Not the address: it may hold a secret.
-            raise ValueError(
-                "url must begin with http:// or https:// and a host, and have no user or password;"
-                " those belong in headers"
-            )
-        return address
 
     def _delay_s(self, number: int) -> float:
         doubled = self._base_delay_s * 2.0 ** min(number, 64)
@@ -152,19 +135,23 @@ class _Failure:
     stated_s: float | None = None
 
 
-def at_least(name: str, value: float, least: float) -> None:
-    """Refuse a number that is too small.
-
-    Raises:
-        ValueError: If it is.
-    """
-    if not value >= least:
-        raise ValueError(f"{name} {value} must not be below {least}")
-
-
 def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         if not (name.isascii() and value.isascii() and value.isprintable()):
             # Not the value: it may be a secret.
             raise ValueError(f"headers {name!r} must be ASCII text without line breaks")
     return headers
+
+
+def _address(url: str) -> httpx.URL:
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        address = httpx.URL()
+    if address.scheme not in ("http", "https") or not address.host or address.userinfo:
+        # Not the address: it may hold a secret.
+        raise ValueError(
+            "url must begin with http:// or https:// and a host, and have no user or password;"
+            " those belong in headers"
+        )
+    return address

@@ -13,7 +13,8 @@ from capability_router.clock import SystemClock
 from capability_router.engine.decision import Decision
 from capability_router.engine.events import RoutingEvent
 from capability_router.engine.timing import Clock
-from capability_router.observability.posting import Posting, at_least
+from capability_router.observability.extras import needing
+from capability_router.observability.ranges import above, at_least
 from capability_router.observability.records import as_record
 
 __all__ = ["Webhook"]
@@ -71,8 +72,9 @@ class Webhook:
     ) -> None:
         at_least("capacity", capacity, 1)
         at_least("close_s", close_s, 0)
-        if not timeout_s > 0:
-            raise ValueError(f"timeout_s {timeout_s} must be above 0")
+        above("timeout_s", timeout_s, 0)
+        with needing("httpx", extra="webhook", user="Webhook"):
+            from capability_router.observability.posting import Posting  # noqa: PLC0415 - an extra
         self._posting = Posting(
             url,
             headers or {},

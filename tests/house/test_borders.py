@@ -14,8 +14,12 @@ MAY_IMPORT = {
     "capability_router/calendars.py": {"capability_router", "cronsim"},
     # The extra discovery; imported where it is used.
     "capability_router/catalogue/served.py": {"capability_router", "httpx"},
-    # The extra webhook; imported where it is used.
+    # The extras webhook, otel and prometheus; imported when such a connector is made.
     "capability_router/observability/posting.py": {"capability_router", "httpx"},
+    "capability_router/observability/metrics.py": {"capability_router", "prometheus_client"},
+    "capability_router/observability/opentelemetry.py": {"capability_router", "opentelemetry"},
+    "capability_router/observability/prometheus.py": {"capability_router", "prometheus_client"},
+    "capability_router/observability/spans.py": {"capability_router", "opentelemetry"},
     "capability_router/cli": {"capability_router", "rich", "typer"},
     # The one command that calls models: imported when it is used, for those who have the extra.
     "capability_router/cli/probe.py": {
