@@ -73,6 +73,7 @@ _HOMES = {
     "Priority": "engine.selection",
     "Prober": "probing",
     "Problem": "engine.errors",
+    "Prometheus": "observability.prometheus",
     "Provider": "engine.model",
     "ProviderHealth": "engine.provider_health",
     "ProviderOutage": "engine.deactivation",

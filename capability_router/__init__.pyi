@@ -286,6 +286,9 @@ from capability_router.observability.logging import (
 from capability_router.observability.opentelemetry import (
     OpenTelemetry as OpenTelemetry,
 )
+from capability_router.observability.prometheus import (
+    Prometheus as Prometheus,
+)
 from capability_router.observability.webhook import (
     Webhook as Webhook,
 )
@@ -364,6 +367,7 @@ __all__ = [
     "Priority",
     "Prober",
     "Problem",
+    "Prometheus",
     "Provider",
     "ProviderHealth",
     "ProviderOutage",

@@ -26,7 +26,6 @@ __all__ = [
     "ERROR_TYPE",
     "FIRST_CHUNK",
     "INPUT_TOKENS",
-    "NOBODY",
     "OPERATION",
     "OPERATION_DURATION",
     "OUTPUT_TOKENS",
@@ -73,9 +72,6 @@ ATTEMPT_TRIAL = "capability_router.attempt.trial"
 ATTEMPT_HEDGE = "capability_router.attempt.hedge"
 ATTEMPT_WAIT = "capability_router.attempt.wait"
 ATTEMPT_COST = "capability_router.attempt.cost"
-
-NOBODY = "no_available_model"
-"""The type of error of a call in which there was nobody to ask."""
 
 _OPERATIONS = {
     "chat-completion": "chat",

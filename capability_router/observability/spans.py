@@ -20,6 +20,7 @@ from opentelemetry.util.types import AttributeValue
 from capability_router.engine.decision import Decision
 from capability_router.engine.outcome import Attempt, FailureKind
 from capability_router.observability import conventions as names
+from capability_router.observability.records import failure_of_call
 
 __all__ = ["Spans"]
 
@@ -63,7 +64,7 @@ class Spans:
             attributes=_of_call(decision),
             start_time=_nanoseconds(decision.started_at + offset_s),
         )
-        failure = _failure_of_call(decision)
+        failure = failure_of_call(decision)
         if failure is not None:
             _fail(span, failure)
         within = set_span_in_context(span)
@@ -102,13 +103,6 @@ def _fail(span: Span, failure: str) -> None:
     # Of two attempts beside each other one is always cancelled, and nothing went wrong.
     if failure != FailureKind.CANCELLED:
         span.set_status(Status(StatusCode.ERROR))
-
-
-def _failure_of_call(decision: Decision) -> str | None:
-    if decision.served_by is not None:
-        return None
-    kinds = [attempt.kind for attempt in decision.attempts if attempt.kind is not None]
-    return kinds[-1] if kinds else names.NOBODY
 
 
 def _of_call(decision: Decision) -> _Attributes:

@@ -166,7 +166,7 @@ def test_call_with_nobody_to_ask_is_an_error_of_its_own(traced: Traced) -> None:
         traced.router.deactivate(model.id)
     traced.router.plan("chat-completion").next()
     (span,) = traced.told()
-    assert told_of(span)["error.type"] == conventions.NOBODY
+    assert told_of(span)["error.type"] == "no_available_model"
     assert span.status.status_code is StatusCode.ERROR
 
 
