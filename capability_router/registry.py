@@ -21,10 +21,22 @@ from capability_router.engine.selection import (
     WithParameters,
 )
 
-__all__ = ["SECRETS", "STRATEGIES", "STRATEGY_METHODS", "names", "register", "resolve", "strategy"]
+__all__ = [
+    "OBSERVABILITY",
+    "SECRETS",
+    "STRATEGIES",
+    "STRATEGY_METHODS",
+    "names",
+    "register",
+    "resolve",
+    "strategy",
+]
 
 STRATEGIES = "strategies"
 """The kind of plug-in that orders the active models of a pool."""
+
+OBSERVABILITY = "observability"
+"""The kind of plug-in that is told of events and decisions."""
 
 SECRETS = "secrets"
 """The kind of plug-in that fetches what ``${NAME:REFERENCE}`` stands for in a configuration."""
@@ -34,7 +46,6 @@ STRATEGY_METHODS = ("admit", "withdraw", "choose", "chosen")
 Plugin = Callable[..., object]
 
 _IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-_ENGINE = "capability_router.engine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,7 @@ class _Target:
     extra: str | None = None
 
 
-_BUILT_IN = {
+_STRATEGIES = {
     "adaptive": "adaptive:Adaptive",
     "cost-first": "costs:CostFirst",
     "latency-first": "sampling:LatencyFirst",
@@ -57,8 +68,20 @@ _BUILT_IN = {
     "stick-until-failure": "selection:StickUntilFailure",
     "weighted": "sampling:Weighted",
 }
+_CONNECTORS = {
+    "jsonl": "jsonl:JsonLines",
+    "logging": "logging:Logging",
+    "opentelemetry": "opentelemetry:OpenTelemetry",
+    "prometheus": "prometheus:Prometheus",
+    "webhook": "webhook:Webhook",
+}
 _targets: dict[tuple[str, str], _Target] = {
-    (STRATEGIES, name): _Target(f"{_ENGINE}.{home}") for name, home in _BUILT_IN.items()
+    (kind, name): _Target(f"capability_router.{folder}.{home}")
+    for kind, folder, homes in (
+        (STRATEGIES, "engine", _STRATEGIES),
+        (OBSERVABILITY, "observability", _CONNECTORS),
+    )
+    for name, home in homes.items()
 }
 
 

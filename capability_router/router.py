@@ -15,7 +15,6 @@ from capability_router.credentials import Credentials, without_key
 from capability_router.driving import drivers
 from capability_router.driving.any_answer import AnyAnswer
 from capability_router.engine.blueprint import Blueprint
-from capability_router.engine.call import Call
 from capability_router.engine.chance import Chance
 from capability_router.engine.decision import Decision
 from capability_router.engine.displaying import Displayed
@@ -27,11 +26,12 @@ from capability_router.engine.observing import ObservabilityConnector
 from capability_router.engine.outcome import FailureKind, Outcome
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
-from capability_router.engine.router import Router
 from capability_router.engine.steps import Try
 from capability_router.engine.timing import World, default_world
 from capability_router.engine.tree import CapabilityTree
+from capability_router.observability.declared import DeclaredConnectors
 from capability_router.observability.journal import Journal
+from capability_router.observed import ObservedRouter
 from capability_router.sharing import Shared
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _CONFIGURATION = "CAPABILITY_ROUTER_CONFIG"
 _shared: Shared[CapabilityRouter] = Shared()
 
 
-class CapabilityRouter(Router, Displayed):
+class CapabilityRouter(ObservedRouter, Displayed):
     """Routes requests for a capability to one of the models that have it.
 
     Every method may be called from any thread and any event loop; nothing waits under its lock.
@@ -104,6 +104,7 @@ class CapabilityRouter(Router, Displayed):
         self._path: Path | None = None
         self._inventory: Inventory | None = None
         self._journal = Journal(self.emitter)
+        self._connectors = DeclaredConnectors(self._journal, self.clock)
         for connector in observability:
             self._journal.add(connector)
 
@@ -266,7 +267,7 @@ class CapabilityRouter(Router, Displayed):
         self._found_at(Path(path).absolute())
 
     def configure(self, blueprint: Blueprint) -> None:
-        """Become what a configuration says; see ``Router.configure``."""
+        """Become what a configuration says; see ``ObservedRouter.configure``."""
         super().configure(blueprint)
         self._credentials.follow(blueprint.keys, blueprint.providers)
 
@@ -313,18 +314,6 @@ class CapabilityRouter(Router, Displayed):
         pools = ", ".join(pool.name for pool in self.pools) or "none"
         return f"CapabilityRouter({len(self.models)} models, pools: {pools})"
 
-    @property
-    def decisions(self) -> list[Decision]:
-        """The last 1,000 calls that ended, oldest first; without the exceptions of attempts."""
-        return self._journal.decisions
-
-    def observe(self, connector: ObservabilityConnector) -> None:
-        """Tell a sink of every event and decision from now on.
-
-        What it raises harms nobody, and is noted in ``emitter.failures``.
-        """
-        self._journal.add(connector)
-
     def explain(
         self, request: CompletionRequest | str, *, requires: Collection[str] = ()
     ) -> Decision:
@@ -344,17 +333,6 @@ class CapabilityRouter(Router, Displayed):
         """
         asked = CompletionRequest(request) if isinstance(request, str) else request
         return super().explain(replace(asked, requires=asked.requires | frozenset(requires)))
-
-    def plan(self, request: CompletionRequest | str) -> Call:
-        """Start a call; its decision is kept when it has ended.
-
-        For those who drive the attempts themselves; ``call`` and ``acall`` do it for you.
-
-        Raises:
-            UnknownCapabilityError, UnknownPoolError: If the tree or the router has no such.
-        """
-        asked = CompletionRequest(request) if isinstance(request, str) else request
-        return Call(self, asked, self._journal.keeper())
 
     def call(self, request: CompletionRequest | str, attempt: Callable[[Model], T]) -> T:
         """Call one model after another until one answers.

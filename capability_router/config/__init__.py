@@ -16,6 +16,7 @@ from types import MappingProxyType
 from capability_router.config.build import build
 from capability_router.config.checks import check
 from capability_router.config.completion import known_models
+from capability_router.config.connectors import found_connectors
 from capability_router.config.document import Document
 from capability_router.config.nodes import grown_tree
 from capability_router.config.plugins import found_plugins
@@ -109,13 +110,14 @@ def loads(
     tree = grown_tree(document)
     check(document)
     plugins = found_plugins(document)
+    connectors = found_connectors(document)
     known = known_models(document, tree)
     config = validated(document)
     document.findings.stop_if_any()
     if config is None:
         raise AssertionError("a configuration that was refused left no problem to tell")
     blueprint = build(config, tree, plugins, known)
-    return replace(blueprint, keys=_key_readers(document, references))
+    return replace(blueprint, keys=_key_readers(document, references), connectors=connectors)
 
 
 def _key_readers(document: Document, references: References) -> dict[str, Callable[[], Secret]]:

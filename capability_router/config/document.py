@@ -21,6 +21,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_SHOWN = 60
 _MOST_LISTED = 20
 
+_GUARDED = ("providers", "observability")
 _HARMLESS = (re.compile(r"[A-Za-z0-9._-]{1,40}"), re.compile(r"[A-Za-z_-]{1,20}"))
 """Keys below ``providers`` that may be shown: a provider's id, and what stands in its section.
 
@@ -141,13 +142,13 @@ class Document:
     def found(self, path: KeyPath) -> str:
         """Describe what stands at a path, for instance ``the text 'x'``.
 
-        Under ``providers`` only its type is said, because it may be a misplaced key.
+        Under ``providers`` and ``observability`` only its type is said, because it may be a key.
         """
         value = self.at(path)
         if value is None or isinstance(value, (bool, list, dict)):
             return _shape(cast("object", value))
         kind = "text" if isinstance(value, str) else "number"
-        if path[0] == "providers":
+        if path[0] in _GUARDED:
             return kind if kind == "text" else f"a {kind}"
         return f"the {kind} {quoted(self.written(path)) if kind == 'text' else value}"
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from os import PathLike
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -14,6 +15,7 @@ from capability_router.engine.selection import StrategyFactory
 __all__ = ["Kind", "Parameter", "parameters_of"]
 
 
+_BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _SIMPLE = (bool, int, float, str)
 _COLLECTIONS = (dict, list, Mapping, Sequence)
 
@@ -29,6 +31,8 @@ class Kind(Enum):
     """As the name of a strategy, or as a mapping with its name and parameters."""
     FUNCTION = auto()
     """As an import path."""
+    PATH = auto()
+    """As text; a relative one starts at the folder of the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +52,26 @@ class Parameter:
     type: Any = None
 
 
-def parameters_of(factory: Callable[..., object]) -> dict[str, Parameter]:
+def parameters_of(
+    factory: Callable[..., object], *, positional: bool = False
+) -> dict[str, Parameter]:
     """Return the parameters of a factory by their keys; none where it does not say.
 
     The key is the name, without the ``_s`` of a parameter in seconds.
+
+    Args:
+        factory: A class or function.
+        positional: True to count those in that may be given by position as well.
     """
+    kinds = _BY_NAME if positional else _BY_NAME[:1]
     found: dict[str, Parameter] = {}
     for name, parameter in _signature(factory).parameters.items():
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+        if parameter.kind in kinds:
             kind = _kind(name, parameter.annotation)
             key = name.removesuffix("_s") if kind is Kind.DURATION else name
             required = parameter.default is inspect.Parameter.empty
             known = parameter.annotation if _is_simple(parameter.annotation) else None
+            known = str if kind is Kind.PATH else known
             found[key] = Parameter(name, kind, required, known)
     return found
 
@@ -83,6 +95,8 @@ def _kind(name: str, annotation: object) -> Kind:
     parts: tuple[object, ...] = (annotation, *get_args(annotation))
     if name == "fallback" or StrategyFactory in parts:
         return Kind.STRATEGY
+    if any(PathLike in (part, get_origin(part)) for part in parts):
+        return Kind.PATH
     if name == "score" or any(Callable in (part, get_origin(part)) for part in parts):
         return Kind.FUNCTION
     return Kind.DURATION if name.endswith("_s") else Kind.PLAIN

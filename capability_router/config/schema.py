@@ -338,6 +338,7 @@ class RouterConfig(_Section):
     Attributes:
         tree: Nodes to add; its shape is free, so it is read by ``nodes``.
         catalogue: Where models are looked up that state no capabilities; read by ``completion``.
+        observability: Who is told of events and decisions; read by ``connectors``.
     """
 
     providers: dict[str, Annotated[ProviderConfig, OrEmpty]] = Field(default_factory=dict)
@@ -348,6 +349,7 @@ class RouterConfig(_Section):
     faults: dict[str, Annotated[FaultConfig, OrEmpty]] = Field(default_factory=dict)
     allow_imports: bool = False
     catalogue: OneOrMore[Annotated[str, Field(min_length=1)]] = ()
+    observability: object = Field(default_factory=list)
 
 
 def allowed_keys(path: tuple[str | int, ...]) -> list[str]:

@@ -30,6 +30,9 @@ _EXPECTED = {
     "concurrency": (
         "a whole number of at least 1, adaptive, or a mapping with initial, min, max and tolerance"
     ),
+    "connector_type": (
+        "the name of a connector, or a mapping with its name as the only key and its parameters"
+    ),
     "date": "a date such as 2026-12-31",
     "dict_type": "a mapping (key: value)",
     "error_rate": "a number above 0 and at most 1, or off",

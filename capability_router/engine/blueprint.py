@@ -9,6 +9,7 @@ from capability_router.engine.errors import ConfigurationError, Problem
 from capability_router.engine.faults import FaultRule
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Provider, Secret
+from capability_router.engine.observing import ConnectorSpec
 from capability_router.engine.outcome import FailureKind
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.tree import CapabilityTree
@@ -45,6 +46,7 @@ class Blueprint:
         faults: The whole fault table, with the cells that were replaced.
         keys: What reads the API key of a provider again, by the provider's id, for those whose key
             is kept elsewhere; the engine itself reads none.
+        connectors: Who is to be told of events and decisions; the engine itself makes none.
     """
 
     tree: CapabilityTree
@@ -55,6 +57,7 @@ class Blueprint:
     keys: Mapping[str, Callable[[], Secret]] = field(
         default_factory=dict[str, Callable[[], Secret]], repr=False, compare=False
     )
+    connectors: tuple[ConnectorSpec, ...] = ()
 
 
 def try_selects(pools: Iterable[PoolSpec], models: Iterable[Model]) -> None:

@@ -35,6 +35,11 @@ class Journal:
         self._sinks = (*self._sinks, sink)
         self._emitter.subscribe(sink.record)
 
+    def remove(self, sink: ObservabilityConnector) -> None:
+        """Tell a sink of nothing more."""
+        self._sinks = tuple(each for each in self._sinks if each is not sink)
+        self._emitter.unsubscribe(sink.record)
+
     def keeper(self) -> Callable[[Decision], None]:
         """Return what keeps the decision of a call that begins now.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from random import Random
 
+from capability_router.engine.decision import Decision
+from capability_router.engine.events import RoutingEvent
 from capability_router.engine.model import Model
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.selection import InOrder, StrategyFactory
@@ -55,3 +57,30 @@ def broken(rng: Random) -> InOrder:
 def nothing(rng: Random) -> str:
     """Make something that is no strategy."""
     return str(rng)
+
+
+class Kept:
+    """A connector that keeps what it is told."""
+
+    def __init__(self, most: int = 10, *, every_s: float = 1.0, label: str | None = None) -> None:
+        if most < 1:
+            raise ValueError(f"most {most} must not be below 1")
+        self.most, self.every_s, self.label = most, every_s, label
+        self.items: list[RoutingEvent | Decision] = []
+        self.is_closed = False
+        made.append(self)
+
+    def record(self, item: RoutingEvent | Decision) -> None:
+        self.items.append(item)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+made: list[Kept] = []
+"""Every connector that was made; a test looks at its own by their label."""
+
+
+def deaf() -> object:
+    """Fail to open, as foreign code does."""
+    raise RuntimeError("no network")

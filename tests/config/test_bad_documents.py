@@ -8,13 +8,14 @@ import pytest
 from capability_router.config import load, loads
 from capability_router.engine.errors import ConfigurationError
 from tests.config.bad import Bad, pool, problem_of
+from tests.config.bad_connectors import CONNECTORS
 from tests.config.bad_limits import LIMITS
 from tests.config.bad_names import NAMES
 from tests.config.bad_plugins import PLUGINS
 from tests.config.bad_settings import SETTINGS
 from tests.config.bad_texts import TEXTS
 
-BAD = SETTINGS | NAMES | LIMITS | PLUGINS | TEXTS
+BAD = CONNECTORS | SETTINGS | NAMES | LIMITS | PLUGINS | TEXTS
 
 
 @pytest.mark.parametrize("bad", [pytest.param(bad, id=name) for name, bad in BAD.items()])
