@@ -154,11 +154,7 @@ class Webhook:
     def _run(self) -> None:
         while items := self._next():
             dropped = self.dropped
-            why = self._posting.post(
-                self._body(items, dropped - self._told_of),
-                timeout_s=self._left_s,
-                pause=self._pause,
-            )
+            why = self._failure(items, dropped - self._told_of)
             if why is None:
                 self._told_of = dropped
                 continue
@@ -166,6 +162,14 @@ class Webhook:
                 self.dropped += len(items)
             _log.warning("%r has not taken %d records: %s", self, len(items), why)
         self._posting.close()
+
+    def _failure(self, items: list[RoutingEvent | Decision], dropped: int) -> str | None:
+        try:
+            body = self._body(items, dropped)
+            return self._posting.post(body, timeout_s=self._left_s, pause=self._pause)
+        # One record that cannot be told, or a fault of the client, must not end the thread.
+        except Exception as error:  # noqa: BLE001 - said above
+            return type(error).__name__
 
     def _body(self, items: list[RoutingEvent | Decision], dropped: int) -> bytes:
         records = [as_record(each, self._clock) for each in items]

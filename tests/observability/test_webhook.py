@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from capability_router import CapabilityRouter, Decision, Model, RoutingEvent
+from capability_router import CapabilityRouter, Decision, EventType, Model, RoutingEvent
 from capability_router.observability.webhook import Webhook
 from capability_router.testing.clock import ManualClock
 from tests.receiving import Receiver, receiving
@@ -104,6 +104,24 @@ def test_body_that_is_refused_is_counted_and_told_in_the_log_and_in_the_next(
     assert "has not taken 1 records: status 401" in caplog.text
     assert "T0K3N" not in caplog.text + repr(webhook)
     assert "S3CR3T" not in caplog.text + repr(webhook)
+
+
+def test_records_that_cannot_be_told_are_counted_and_keep_no_later_one_back(
+    receiver: Receiver,
+) -> None:
+    endless: dict[str, object] = {}
+    endless["details"] = endless
+    receiver.open.clear()
+    with Webhook(receiver.url, decisions=False) as webhook:
+        webhook.record(RoutingEvent(EventType.POOL_OPENED, "first", "", 0.0))
+        receiver.wait_for(requests=1)
+        for _ in range(100):
+            webhook.record(RoutingEvent(EventType.POOL_OPENED, "", "", 0.0, details=endless))
+        webhook.record(RoutingEvent(EventType.POOL_OPENED, "last", "", 0.0))
+        receiver.open.set()
+    assert [record["pool"] for record in receiver.records] == ["first", "last"]
+    assert [body["dropped"] for body in receiver.bodies] == [0, 100]
+    assert webhook.dropped == 100
 
 
 def test_closing_cuts_a_pause_short_and_sends_what_waits(receiver: Receiver) -> None:
