@@ -33,10 +33,14 @@ class Receiver:
     def records(self) -> list[dict[str, Any]]:
         return [record for body in self.bodies for record in body["records"]]
 
-    def wait_for(self, requests: int) -> None:
-        """Return when so many requests have come."""
+    def wait_for(self, *, requests: int = 0, bodies: int = 0) -> None:
+        """Return when so many requests have come, and so many bodies were taken."""
+
+        def has_come() -> bool:
+            return len(self.requests) >= requests and len(self.bodies) >= bodies
+
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.requests) >= requests, 30)
+            assert self._changed.wait_for(has_come, 30)
 
     def take(
         self, path: str, headers: dict[str, str], body: bytes
@@ -47,7 +51,9 @@ class Receiver:
         self.open.wait(30)
         status, answered = self.answers.popleft() if self.answers else (200, {})
         if status == 200:
-            self.bodies.append(json.loads(body))
+            with self._changed:
+                self.bodies.append(json.loads(body))
+                self._changed.notify_all()
         return status, answered
 
 

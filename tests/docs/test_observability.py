@@ -33,6 +33,7 @@ def test_configuration_of_the_page_opens_all_connectors(
         monkeypatch.setenv("WEBHOOK_TOKEN", "T0K3N")
         router = CapabilityRouter.from_yaml(tmp_path / "router.yaml")
         router.call("chat-completion", lambda model: model.name)
+        receiver.wait_for(bodies=1)
         router.close()
     assert not router.emitter.failures
     assert {record["type"] for record in receiver.records} == {"pool_membership_changed"}

@@ -59,7 +59,7 @@ def test_no_text_and_no_key_reaches_a_connector(
     tracers.add_span_processor(SimpleSpanProcessor(spans))
     log = JsonLines(tmp_path / "log.jsonl")
     with receiving() as receiver, keyed_provider() as keyed, log:
-        webhook = Webhook(receiver.url, headers={"Authorization": f"Bearer {KEY}"})
+        webhook = Webhook(receiver.url, headers={"Authorization": f"Bearer {KEY}"}, close_s=50.0)
         router = CapabilityRouter(
             providers=[Provider("keyed", "openai", base_url=keyed.url, api_key=Secret(KEY))],
             observability=[

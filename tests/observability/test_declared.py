@@ -75,7 +75,7 @@ def test_file_of_records_lies_beside_the_configuration_and_is_closed_with_the_ro
 
 async def test_router_closes_in_an_event_loop_and_sends_what_waits(written: Written) -> None:
     with receiving() as receiver:
-        webhook = f"{{webhook: {{url: '{receiver.url}', events: false, timeout: 30s}}}}"
+        webhook = f"{{webhook: {{url: '{receiver.url}', events: false, close: 50s}}}}"
         router = CapabilityRouter.from_yaml(written.says(webhook))
         ask(router)
         await router.aclose()

@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,11 @@ from tests.receiving import Receiver, receiving
 def receiver() -> Iterator[Receiver]:
     with receiving() as receiver:
         yield receiver
+
+
+def patient(url: str, **options: Any) -> Webhook:
+    """A webhook that waits at its end for as long as a busy machine may need."""
+    return Webhook(url, **{"close_s": 50.0, **options})
 
 
 def routed(webhook: Webhook) -> CapabilityRouter:
@@ -32,7 +39,7 @@ def kinds(receiver: Receiver) -> set[str]:
 
 
 def test_every_event_and_decision_arrives_and_can_be_read_back(receiver: Receiver) -> None:
-    with Webhook(receiver.url, headers={"X-Source": "test"}, clock=ManualClock()) as webhook:
+    with patient(receiver.url, headers={"X-Source": "test"}, clock=ManualClock()) as webhook:
         router = routed(webhook)
         events: list[RoutingEvent] = []
         router.emitter.subscribe(events.append)
@@ -51,7 +58,7 @@ def test_what_waits_while_a_body_is_under_way_goes_together_in_the_next(
     receiver: Receiver,
 ) -> None:
     receiver.open.clear()
-    with Webhook(receiver.url, events=False) as webhook:
+    with patient(receiver.url, events=False) as webhook:
         router = routed(webhook)
         ask(router)
         receiver.wait_for(requests=1)
@@ -64,7 +71,7 @@ def test_request_waits_for_no_receiver_and_the_oldest_records_are_dropped(
     receiver: Receiver,
 ) -> None:
     receiver.open.clear()
-    with Webhook(receiver.url, events=False, capacity=3) as webhook:
+    with patient(receiver.url, events=False, capacity=3) as webhook:
         router = routed(webhook)
         ask(router)
         receiver.wait_for(requests=1)
@@ -81,7 +88,7 @@ def test_request_waits_for_no_receiver_and_the_oldest_records_are_dropped(
 def test_either_kind_of_record_can_be_left_out(
     receiver: Receiver, wanted: dict[str, Any], seen: set[str]
 ) -> None:
-    with Webhook(receiver.url, **wanted) as webhook:
+    with patient(receiver.url, **wanted) as webhook:
         ask(routed(webhook))
     assert kinds(receiver) == seen
 
@@ -92,7 +99,7 @@ def test_body_that_is_refused_is_counted_and_told_in_the_log_and_in_the_next(
     receiver.answers.append((401, {}))
     receiver.open.clear()
     url = f"{receiver.url}/T0K3N"
-    webhook = Webhook(url, headers={"Authorization": "Bearer S3CR3T"}, events=False)
+    webhook = patient(url, headers={"Authorization": "Bearer S3CR3T"}, events=False)
     with webhook, caplog.at_level(logging.DEBUG):
         router = routed(webhook)
         ask(router)
@@ -112,7 +119,7 @@ def test_records_that_cannot_be_told_are_counted_and_keep_no_later_one_back(
     endless: dict[str, object] = {}
     endless["details"] = endless
     receiver.open.clear()
-    with Webhook(receiver.url, decisions=False) as webhook:
+    with patient(receiver.url, decisions=False) as webhook:
         webhook.record(RoutingEvent(EventType.POOL_OPENED, "first", "", 0.0))
         receiver.wait_for(requests=1)
         for _ in range(100):
@@ -124,9 +131,20 @@ def test_records_that_cannot_be_told_are_counted_and_keep_no_later_one_back(
     assert webhook.dropped == 100
 
 
+def test_process_that_ends_without_closing_sends_what_waits(receiver: Receiver) -> None:
+    script = f"""
+from capability_router import CapabilityRouter, Model, Webhook
+router = CapabilityRouter(observability=[Webhook({receiver.url!r}, events=False, close_s=50.0)])
+router.register(Model("a/x", ("chat-completion",)))
+router.call("chat-completion", lambda model: model.name)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert kinds(receiver) == {"decision"}
+
+
 def test_closing_cuts_a_pause_short_and_sends_what_waits(receiver: Receiver) -> None:
     receiver.answers.append((503, {"retry-after": "250"}))
-    webhook = Webhook(receiver.url, events=False, close_s=30.0)
+    webhook = patient(receiver.url, events=False)
     ask(routed(webhook))
     receiver.wait_for(requests=1)
     webhook.close()
@@ -135,7 +153,7 @@ def test_closing_cuts_a_pause_short_and_sends_what_waits(receiver: Receiver) -> 
 
 def test_closing_waits_no_longer_than_stated_and_counts_what_is_lost(receiver: Receiver) -> None:
     receiver.open.clear()
-    webhook = Webhook(receiver.url, events=False, close_s=0.0)
+    webhook = patient(receiver.url, events=False, close_s=0.0)
     router = routed(webhook)
     ask(router)
     receiver.wait_for(requests=1)
@@ -146,7 +164,7 @@ def test_closing_waits_no_longer_than_stated_and_counts_what_is_lost(receiver: R
 
 
 def test_webhook_that_is_closed_refuses_records_and_harms_no_request(receiver: Receiver) -> None:
-    webhook = Webhook(receiver.url)
+    webhook = patient(receiver.url)
     router = routed(webhook)
     webhook.close()
     webhook.close()

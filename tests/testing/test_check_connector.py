@@ -36,7 +36,7 @@ def those_that_ship(folder: Path, url: str) -> dict[str, Callable[[], Observabil
         "logging": Logging,
         "opentelemetry": lambda: OpenTelemetry(tracer_provider=TracerProvider()),
         "prometheus": lambda: Prometheus(registry=CollectorRegistry()),
-        "webhook": lambda: Webhook(url),
+        "webhook": lambda: Webhook(url, close_s=25.0),
     }
 
 
