@@ -24,7 +24,7 @@ from capability_router.simulation.recorded import (
 from capability_router.simulation.result import SimulationResult, percentile, time_of
 from capability_router.simulation.scene import Policy, Progress, Scene, models_of
 
-__all__ = ["Change", "Difference", "Recorded", "Replay", "replay"]
+__all__ = ["Change", "Difference", "LogFigures", "Replay", "replay"]
 
 _CANCELLED = FailureKind.CANCELLED
 
@@ -91,7 +91,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class LogFigures:
     """The figures of the log itself, as those of a ``SimulationResult``.
 
     Attributes:
@@ -115,7 +115,7 @@ class Recorded:
     wasted_calls: int
 
     @classmethod
-    def of(cls, decisions: Sequence[Decision]) -> Recorded:
+    def of(cls, decisions: Sequence[Decision]) -> LogFigures:
         """Sum up a log."""
         served = [decision for decision in decisions if decision.served_by is not None]
         latency_s = sorted(decision.at - decision.started_at for decision in served)
@@ -149,7 +149,7 @@ class Replay:
         rests_on: For each basis how many requests it is the least sure one of.
     """
 
-    recorded: Recorded
+    recorded: LogFigures
     result: SimulationResult
     differences: tuple[Difference, ...]
     rests_on: Mapping[str, int]
@@ -269,7 +269,7 @@ def replay(
     basis = truths[-1].basis
     counts = Counter(basis.get(number, Basis.RECORDED) for number in again)
     return Replay(
-        Recorded.of(decisions),
+        LogFigures.of(decisions),
         result,
         tuple(
             filter(
