@@ -55,6 +55,7 @@ class SimulatedProvider:
     The defaults are assumptions, no measurement: state what you see.
 
     Raises:
+        TypeError: If ``outages`` or ``limits`` is no tuple.
         ValueError: If a number is out of its range.
     """
 
@@ -70,6 +71,9 @@ class SimulatedProvider:
     def __post_init__(self) -> None:
         if self.failure is not None:
             object.__setattr__(self, "failure", FailureKind(self.failure))
+        for name in ("outages", "limits"):
+            if not isinstance(getattr(self, name), tuple):
+                raise TypeError(f"{name} {getattr(self, name)!r} must be a tuple")
         for name in ("failure_rate", "cut_rate"):
             if not 0 <= (getattr(self, name) or 0.0) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)} must be between 0 and 1")
@@ -186,7 +190,7 @@ class World:
         meters = self._meters.get(model.provider, ()) + self._meters.get(model.id, ())
         refusal = self._refusal(meters, model, arrival, now)
         answer = self._endpoints[model.id].answer(arrival, again, now, refusal)
-        if refusal is None:
+        if meters and refusal is None:
             # An error has cost its request and nothing else, as in the books of the router.
             need = actual(Usage(arrival.input_tokens, answer.written), model)
             for meter in meters:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from json import dumps
 from math import isnan, nan
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -229,6 +230,12 @@ class TestErrors:
     def test_provider_that_cannot_be(self, wrong: dict[str, float]) -> None:
         with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
             SimulatedProvider(**wrong)  # type: ignore[arg-type]  # values are wrong
+
+    @pytest.mark.parametrize("name", ["outages", "limits"])
+    def test_one_of_what_there_may_be_several_of(self, name: str) -> None:
+        one: Any = {name: Outage(0.0)}
+        with pytest.raises(TypeError, match=f"{name} .* must be a tuple"):
+            SimulatedProvider(**one)
 
 
 def scene_of(router: CapabilityRouter, arrivals: list[Arrival]) -> Scene:
