@@ -25,8 +25,8 @@ def _floats() -> array[float]:
 class Oracle:
     """Knows the truth, and asks the right model at once.
 
-    It is not bound by limits of use, so that no policy may reach it where those are tight: regret
-    is what is above it, and never below what a perfect policy would have.
+    It is not bound by limits of use, so that no policy may reach it where those are tight. It asks
+    one model once: regret is below 0 for a policy that is luckier with a second attempt.
 
     Attributes:
         latency_s: Seconds of the fastest whole answer that a request could have had when it came,

@@ -51,7 +51,7 @@ class Percentiles:
             raise ValueError(f"{self} must only rise or only fall")
 
     def at(self, share: float) -> float:
-        """Return the value that a share of all values, above 0 and below 1, does not pass."""
+        """Return the value at a share of all, above 0 and below 1: at 0.99 it is ``p99``."""
         if self.p90 is None:
             return self.p50
         z = _NORMAL.inv_cdf(share)
