@@ -137,14 +137,14 @@ class Calendar:
         """Return what is wrong at a moment, which is not before the last one asked for."""
         if now < self._until and now < self._next:
             return self._now
+        begun = [*self._now]
         while self._next <= now:
-            self._take()
-        here = tuple(outage for outage in self.met if outage.start_s <= now < outage.end_s)
-        self._now = here
-        self._until = min((outage.end_s for outage in here), default=inf)
-        return here
+            begun.append(self._take())
+        self._now = tuple(outage for outage in begun if now < outage.end_s)
+        self._until = min((outage.end_s for outage in self._now), default=inf)
+        return self._now
 
-    def _take(self) -> None:
+    def _take(self) -> Outage:
         """Let the next outage begin."""
         first, drawn = min(self._waiting, key=lambda each: each[0].start_s)
         self.met.append(first)
@@ -153,6 +153,7 @@ class Calendar:
         if following is not None:
             self._waiting.append((following, drawn))
         self._next = min((outage.start_s for outage, _ in self._waiting), default=inf)
+        return first
 
 
 def _minutes(p50: float, p90: float, p99: float) -> Percentiles:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, isfinite, nan
+from operator import itemgetter
 from statistics import fmean
 from typing import Any
 
@@ -177,9 +179,8 @@ class Standbys:
         leave_s: list[float],
         return_s: list[float],
     ) -> None:
-        within = [
-            (start, end) for start, end in spans if start < outage.end_s and end > outage.start_s
-        ]
+        first = bisect_right(spans, outage.start_s, key=itemgetter(1))
+        within = spans[first : bisect_left(spans, outage.end_s, key=itemgetter(0))]
         if not within:
             return
         leave_s.append(max(0.0, within[0][0] - outage.start_s))
