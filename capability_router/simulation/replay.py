@@ -250,7 +250,8 @@ def replay(
         ConfigurationError: If the YAML file is wrong.
         OSError: If the log cannot be read.
         UnknownCapabilityError: If the policy's tree lacks what was asked for.
-        ValueError: If the log holds no decision, or a line that is none.
+        ValueError: If the log holds no decision, or a line that is none, or ``providers`` names
+            what is neither a provider nor a model.
     """
     decisions = decisions_of(log)
     arrivals = arrivals_of(decisions)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capability_router.engine.deactivation import ErrorThreshold
@@ -87,6 +87,7 @@ def test_same_policy_changes_nothing(name: str, streamed: bool, tmp_path: Path) 
         assert found.result.attempts_per_request == found.recorded.attempts_per_request
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 1_000), st.booleans())
 def test_same_policy_with_hedges_changes_nothing(seed: int, streamed: bool) -> None:
     policy = pool(*MODELS, selection=strategy("load-balanced"), hedge=Hedge(2.0), retry=LIMITS)

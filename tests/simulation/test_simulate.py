@@ -8,7 +8,7 @@ from math import isnan, nan
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capability_router.engine.deactivation import ErrorThreshold
@@ -278,6 +278,7 @@ CHOICES: list[Choice] = [itself, OrderedFallback, RandomRetry, StickyFallback]
 POLICIES = st.sampled_from(CHOICES)
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 10_000), POLICIES, st.booleans())
 def test_every_request_ends_once_and_every_attempt_is_counted(
     seed: int, choice: Choice, streamed: bool
@@ -302,6 +303,7 @@ def test_every_request_ends_once_and_every_attempt_is_counted(
     assert result.cost_usd == pytest.approx(sum(each.cost_usd for each in result.models.values()))
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), POLICIES)
 def test_same_arguments_give_the_same_result(seed: int, choice: Choice) -> None:
     workload = Workload(CHAT, 40, Poisson(2.0), streamed=True)
