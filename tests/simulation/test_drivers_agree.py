@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import permutations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capability_router.driving import drivers
@@ -164,6 +164,7 @@ POLICIES = st.builds(
 )
 
 
+@settings(max_examples=70)
 @given(POLICIES, st.lists(OUTCOMES, min_size=11, max_size=11), st.booleans())
 def test_same_attempts_are_made_at_the_same_moments(
     policy: RotationPolicy, outcomes: list[Answer], streamed: bool

@@ -5,7 +5,7 @@ from math import inf
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capability_router.engine.hedge import Hedge
@@ -177,6 +177,7 @@ class TestHedges:
         assert path(decision) == [("a/x", "cancelled"), ("b/y", None)]
         assert (result.first_token_p50_s, decision.at) == (2.0, 12.0)
 
+    @settings(max_examples=50)
     @given(st.floats(0.0, 1e5), st.floats(0.1, 5.0), st.floats(0.1, 5.0))
     def test_one_of_two_that_end_at_one_moment_is_used(
         self, at: float, after_s: float, then_s: float

@@ -38,13 +38,15 @@ def router() -> CapabilityRouter:
     return pool(model("a/x", Price(100.0, 100.0)), model("b/y", Price(1_000.0, 1_000.0)))
 
 
-def tuned(minimize: str = "latency_p95_s", **said: Any) -> Tuning:
-    return tune(router(), CHAT, SPACE, WORKLOAD, TOLD, minimize=minimize, **said)
+def tuned(minimize: str = "latency_p95_s", worlds: int = 2, **said: Any) -> Tuning:
+    return tune(
+        router(), CHAT, SPACE, WORKLOAD, TOLD, minimize=minimize, seeds=range(worlds), **said
+    )
 
 
 @pytest.fixture(scope="module")
 def found() -> Tuning:
-    return tuned(at_least={"success": 1.0})
+    return tuned(worlds=3, at_least={"success": 1.0})
 
 
 def test_point_that_is_best_of_all_is_found(found: Tuning) -> None:
@@ -186,7 +188,7 @@ def test_no_world_is_refused() -> None:
 
 def test_progress_ends_with_all_simulations() -> None:
     told: list[tuple[int, int]] = []
-    tuned(progress=lambda *each: told.append(each), seeds=range(2))
+    tuned(progress=lambda *each: told.append(each))
     done, total = zip(*told, strict=True)
     assert list(done) == list(range(1, len(done) + 1))
     assert list(total) == sorted(total, reverse=True)
