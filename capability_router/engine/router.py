@@ -15,6 +15,7 @@ from capability_router.engine.foresight import Foresight
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Provider
 from capability_router.engine.pool import CapabilityPool
+from capability_router.engine.provider_health import ProviderHealth
 from capability_router.engine.reason import Reason
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.state import ModelState
@@ -61,6 +62,15 @@ class Router(Foresight):
     def provider(self, provider_id: str) -> Provider:
         """Return how to reach a provider."""
         return self._providers.get(provider_id) or Provider(provider_id)
+
+    def provider_health(self, provider_id: str) -> ProviderHealth:
+        """Return how much of a provider is left, as was told last; one without models is healthy.
+
+        Args:
+            provider_id: Its id.
+        """
+        state = self._topology.providers.states.get(provider_id)
+        return ProviderHealth.HEALTHY if state is None else state.told
 
     def state(self, model_id: str) -> ModelState:
         """Return the live counters of a model.

@@ -119,6 +119,7 @@ def router_state(router: Router, pools: Iterable[CapabilityPool]) -> Record:
         "wall": wall,
         "pools": [_pool(pool, wall - clock.now()) for pool in pools],
         "models": [_model(router, model) for model in router.models],
+        "providers": [_provider(router, name) for name in _providers(router)],
     }
 
 
@@ -143,6 +144,14 @@ def _standing(model_id: str, standby: StandbyState | None, offset: float) -> Rec
         "since": standby.since + offset,
         "until": None if standby.until is None else standby.until + offset,
     }
+
+
+def _providers(router: Router) -> list[str]:
+    return list(dict.fromkeys(model.provider for model in router.models))
+
+
+def _provider(router: Router, provider: str) -> Record:
+    return {"provider": provider, "health": str(router.provider_health(provider))}
 
 
 def _model(router: Router, model: Model) -> Record:

@@ -201,6 +201,10 @@ class View:
                 number(model, "latency_s"),
                 number(model, "last_at"),
             )
+        self.providers = {
+            text(each, "provider"): ProviderView(text(each, "health") or "healthy")
+            for each in mappings(record, "providers")
+        }
 
     def _pool(self, name: str) -> PoolView:
         return self.pools.setdefault(name, PoolView())

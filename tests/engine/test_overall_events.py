@@ -303,3 +303,11 @@ def test_person_who_gives_the_reason_anew_takes_a_model_over_from_its_provider()
     rig.router.deactivate("a/x", Reason.AUTH_FAILURE)
     assert len(rig.events) == told
     assert rig.told_overall() == [("provider_recovered", {"provider": "a", "health": "down"})]
+
+
+def test_health_of_a_provider_can_be_asked_for() -> None:
+    rig = rig_of_two_pools("a/x", "a/y")
+    rig.router.deactivate("a/x")
+    rig.router.register(model("b/z"))
+    health = [str(rig.router.provider_health(each)) for each in ("a", "b", "nobody")]
+    assert health == ["degraded", "healthy", "healthy"]

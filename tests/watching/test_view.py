@@ -91,6 +91,15 @@ class Played:
             self.view.take(record)
         return told
 
+    def health(self) -> dict[str, str]:
+        """Return the providers that are not healthy."""
+        found = {each: str(self.router.provider_health(each)) for each in "ab"}
+        return {name: health for name, health in found.items() if health != "healthy"}
+
+    def seen_health(self) -> dict[str, str]:
+        found = {name: each.health for name, each in self.view.providers.items()}
+        return {name: health for name, health in found.items() if health != "healthy"}
+
     def seen(self) -> dict[str, Told]:
         return {pool: told_by_view(self.view, pool) for pool in POOLS}
 
@@ -103,6 +112,7 @@ def test_a_view_says_what_the_router_says(taken: list[tuple[str, Any]], first_lo
         if number == first_look:
             assert played.told() == played.seen()
     assert played.told() == played.seen()
+    assert played.health() == played.seen_health()
     assert played.view.skipped == 0
 
 
@@ -123,6 +133,7 @@ def test_events_that_were_dropped_are_made_up_for() -> None:
         played.router.recover("a/0")
     played.router.deactivate("b/1")
     assert played.told() == played.seen()
+    assert played.health() == played.seen_health() == {"b": "down"}
 
 
 def test_closing_a_source_ends_its_subscription() -> None:
