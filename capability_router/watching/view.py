@@ -130,7 +130,11 @@ class View:
             "model": model,
             "reason": text(record, "reason"),
             "until": until,
-            "details": {shown(str(key)): _plain(value) for key, value in _details(record)},
+            "details": {
+                shown(str(key)): words
+                for key, value in _details(record)
+                if (words := _plain(value))
+            },
         }
 
     def _take_standing(self, kind: str, record: Record, wall: float) -> None:

@@ -35,11 +35,11 @@ _EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "pool_opened": ("good", "is open again"),
         "models_updated": ("plain", "the set of models has changed"),
         "models_discovered": ("plain", "providers were asked what they serve"),
-        "provider_deactivated": ("bad", "the whole provider is on standby"),
-        "provider_recovered": ("good", "the whole provider is back"),
-        "provider_health_changed": ("plain", "health of the provider"),
+        "provider_deactivated": ("bad", "is on standby, the whole provider"),
+        "provider_recovered": ("good", "is back, the whole provider"),
+        "provider_health_changed": ("plain", "has changed in health"),
         "panic": ("trial", "is tried before its time"),
-        "degraded": ("trial", "a related capability stands in"),
+        "degraded": ("trial", "stands in for a related capability"),
         "budget_exhausted": ("bad", "has no repetitions left"),
     }
 )

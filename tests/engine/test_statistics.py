@@ -10,14 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capability_router.engine.deactivation import Maintenance, ProviderOutage
 from capability_router.engine.errors import NoAvailableModelError
 from capability_router.engine.events import RoutingEvent
 from capability_router.engine.latencies import LatencyHistogram
+from capability_router.engine.limits import Limit, Unit
 from capability_router.engine.model import Model, Price
 from capability_router.engine.outcome import Attempt, Failure, FailureKind, Outcome, Usage
+from capability_router.engine.retry import RepeatScope, RetryPolicy
+from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.statistics import Statistics
 from capability_router.engine.steps import Stop, Try, Wait
-from tests.engine.building import CHAT, CODE, Rig, together
+from tests.engine.building import CHAT, CODE, Daily, Rig, together
 from tests.engine.recount import PRICE_IN, PRICE_OUT, Standings, counted, own_of, told
 
 LEAVES = ("chat-completion", "code-generation", "ocr")
@@ -35,11 +39,22 @@ steps = st.one_of(
 )
 
 
+POLICIES = (
+    RotationPolicy(),
+    RotationPolicy(max_ejected=1.0, outage=ProviderOutage(), degrade=(Degrade.SIBLINGS,)),
+    RotationPolicy(retry=RetryPolicy(scope=RepeatScope.FIRST, max_wait_s=5.0)),
+    RotationPolicy(
+        limits=(Limit(Unit.REQUESTS, 5, window_s=60.0),),
+        maintenance=(Maintenance(Daily(0.0, 600.0), providers=["a"]),),
+    ),
+)
+
+
 class Played:
     """A router with two declared pools and an implicit one, and all that it has told."""
 
-    def __init__(self) -> None:
-        self.rig = Rig()
+    def __init__(self, policy: RotationPolicy) -> None:
+        self.rig = Rig(policy=policy)
         self.router = self.rig.router
         self.events: list[RoutingEvent] = []
         self.router.emitter.subscribe(self.events.append)
@@ -103,9 +118,11 @@ class Played:
         return standings
 
 
-@given(st.lists(steps, max_size=40))
-def test_statistics_say_what_a_recount_says(taken: list[tuple[Any, ...]]) -> None:
-    played = Played()
+@given(st.lists(steps, max_size=40), st.sampled_from(POLICIES))
+def test_statistics_say_what_a_recount_says(
+    taken: list[tuple[Any, ...]], policy: RotationPolicy
+) -> None:
+    played = Played(policy)
     for step in taken:
         played.play(*step)
     statistics, decisions = played.router.statistics(), played.router.decisions

@@ -306,3 +306,9 @@ def test_every_type_of_event_has_words_of_its_own() -> None:
 )
 def test_times_are_told_in_one_unit(seconds: float, past: str, future: str) -> None:
     assert (ago(seconds), from_now(seconds)) == (past, future)
+
+
+def test_a_detail_that_says_nothing_is_left_out() -> None:
+    details = {"added": ["a/1", "a/2"], "removed": []}
+    view = viewed(event("models_updated", pool="", model="", details=details))
+    assert view.events[-1]["details"] == {"added": "a/1, a/2"}
