@@ -153,6 +153,7 @@ def test_attempt_is_one_readable_line_and_plain_values() -> None:
         "input_tokens": 0,
         "output_tokens": 0,
         "cost_usd": None,
+        "retry_after_s": None,
     }
     assert Attempt.from_dict(attempt.as_dict()) == replace(attempt, latency_s=1.234568)
 
