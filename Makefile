@@ -25,11 +25,11 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-deps \
 	--build-constraint requirements.lock --editable .
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench faults soak build audit lock clean
+.PHONY: help demo test lint bench faults soak notebooks build audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s  %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/installed-demo ## Run the demo; CONFIG=my.yaml takes your own configuration
 	$(BIN)/python demo/run.py $(if $(CONFIG),--config $(CONFIG))
@@ -52,6 +52,9 @@ faults: $(VENV)/installed-test ## Play every fault REPEAT=30 times; ONLY="8a str
 soak: $(VENV)/installed-test ## Run every host under changing faults; MINUTES=10 SEED=1 CALLERS=12
 	$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(CALLERS),--callers $(CALLERS))
+
+notebooks: $(VENV)/installed-test ## Run the notebooks, and keep what they show
+	$(BIN)/python -m tests.notebooks
 
 build: | $(UV) $(BIN)/python ## Build the source distribution, and the wheel from it, into dist/
 	rm -rf dist
