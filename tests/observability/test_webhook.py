@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from capability_router import CapabilityRouter, Decision, EventType, Model, RoutingEvent
+from capability_router import (
+    CapabilityRouter,
+    Decision,
+    EventEmitter,
+    EventType,
+    Model,
+    RoutingEvent,
+)
 from capability_router.observability.webhook import Webhook
 from capability_router.testing.clock import ManualClock
 from tests.receiving import Receiver, receiving
@@ -23,8 +30,8 @@ def patient(url: str, **options: Any) -> Webhook:
     return Webhook(url, **{"close_s": 50.0, **options})
 
 
-def routed(webhook: Webhook) -> CapabilityRouter:
-    router = CapabilityRouter(clock=ManualClock(), observability=[webhook], seed=1)
+def routed(webhook: Webhook, emitter: EventEmitter | None = None) -> CapabilityRouter:
+    router = CapabilityRouter(clock=ManualClock(), observability=[webhook], seed=1, emitter=emitter)
     router.register(Model("a/x", ("chat-completion",)))
     return router
 
@@ -40,9 +47,10 @@ def kinds(receiver: Receiver) -> set[str]:
 
 def test_every_event_and_decision_arrives_and_can_be_read_back(receiver: Receiver) -> None:
     with patient(receiver.url, headers={"X-Source": "test"}, clock=ManualClock()) as webhook:
-        router = routed(webhook)
         events: list[RoutingEvent] = []
-        router.emitter.subscribe(events.append)
+        emitter = EventEmitter()
+        emitter.subscribe(events.append)
+        router = routed(webhook, emitter)
         ask(router)
         router.deactivate("a/x", "manual")
     told = receiver.records
@@ -164,7 +172,7 @@ def test_closing_waits_no_longer_than_stated_and_counts_what_is_lost(receiver: R
 
 
 def test_webhook_that_is_closed_refuses_records_and_harms_no_request(receiver: Receiver) -> None:
-    webhook = patient(receiver.url)
+    webhook = patient(receiver.url, events=False)
     router = routed(webhook)
     webhook.close()
     webhook.close()
