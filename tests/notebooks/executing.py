@@ -44,7 +44,7 @@ def run(notebook: Any) -> None:
     """
     client = NotebookClient(
         notebook,
-        timeout=60,
+        timeout=240,
         kernel_name="python3",
         # Several prints of one cell come in one piece or in many, as it happens.
         coalesce_streams=True,

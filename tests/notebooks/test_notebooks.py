@@ -20,6 +20,8 @@ from tests.notebooks.executing import (
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
+# Five kernels that import LiteLLM at once take a small machine a while.
+@pytest.mark.timeout(300)
 @each_notebook
 def test_a_notebook_says_again_what_is_kept_in_it(path: Path) -> None:
     kept, again = read(path), read(path)
