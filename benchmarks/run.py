@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.calls import call_table, import_table
+from benchmarks.counting import statistics_table
 from benchmarks.crowding import crowded_table
 from benchmarks.deciding import decisions_table
 from benchmarks.growth import growth_table, pools_table
@@ -29,6 +30,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "select": select_table,
     "limits": limits_table,
     "decisions": decisions_table,
+    "statistics": statistics_table,
     "crowded": crowded_table,
     "pools": pools_table,
     "growth": growth_table,

@@ -1,6 +1,7 @@
 """The providers that have models, and what to tell of them when a step is over.
 
-A step often moves many models of one provider, so what they come to is told once, at its end.
+A step often moves many models of one provider, so what they come to is told once, at its end: as
+the events of the step are handed out. Steps that threads take in that moment are told together.
 """
 
 from __future__ import annotations
