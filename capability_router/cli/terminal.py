@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -79,12 +80,21 @@ def failure(error: Exception | str) -> typer.Exit:
 
 
 def router_of(config: Path) -> CapabilityRouter:
-    """Build the router of a file; what is wrong with the file ends the command."""
+    """Build the router of a file; what is wrong with the file ends the command.
+
+    Its connectors are left out: looking at a configuration must not write to its logs.
+    """
+    # Here and not above: pydantic takes longer to import than all commands.
+    from capability_router.config import load  # noqa: PLC0415 - said above
+
     find_beside_the_application()
     try:
-        return CapabilityRouter.from_yaml(config)
+        blueprint = replace(load(config), connectors=())
     except ConfigurationError as error:
         raise failure(error) from None
+    router = CapabilityRouter(blueprint.tree)
+    router.configure(blueprint)
+    return router
 
 
 def find_beside_the_application() -> None:

@@ -53,3 +53,10 @@ def test_unknown_capability_and_feature_are_exit_code_2(tmp_path: Path) -> None:
     assert "chat-completion" in shown
     assert run("explain", config, "chat-completion", "--requires", "sight")[0] == 2
     assert run("explain", config, "chat-completion", "--pool", "texts")[0] == 2
+
+
+def test_nothing_is_told_to_the_connectors_of_the_file(tmp_path: Path) -> None:
+    observed = f"{THREE}observability: [{{jsonl: {{path: routing.jsonl}}}}]\n"
+    code, _ = run("explain", written(tmp_path, observed), "chat-completion")
+    assert code == 0
+    assert not (tmp_path / "routing.jsonl").exists()
