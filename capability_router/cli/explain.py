@@ -9,19 +9,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from capability_router import Candidate, Choice, CompletionRequest, Decision, Standing, Why
+from capability_router import Candidate, Choice, CompletionRequest, Decision, Standing
 from capability_router.cli.terminal import failure, listed, output, print_json, router_of
 from capability_router.engine.timing import spell
+from capability_router.watching.wording import why_words
 
 __all__ = ["explain"]
 
 _SIGNS = {Standing.ACTIVE: "●", Standing.STANDBY: "○", Standing.ON_TRIAL: "◐"}
-_REASONS = {
-    Why.STRATEGY: "the strategy {strategy} puts it first",
-    Why.TRIAL: "its time on standby is over, and this request is its trial",
-    Why.DEGRADED: "no pool of the capability has a model, and {node} stands in",
-    Why.PANIC: "nobody is left, so it is tried before its time",
-}
 
 
 def explain(
@@ -99,5 +94,5 @@ def _verdict(told: Decision) -> str:
     choice = told.choices[-1]
     if told.served_by is None:
         return "[red]nobody[/] can serve this"
-    why = _REASONS[choice.why].format(strategy=choice.strategy, node=choice.node)
+    why = why_words(choice.why, choice.strategy, choice.node)
     return f"[green]{escape(told.served_by)}[/] serves: {escape(why)}"

@@ -8,12 +8,13 @@ from typing import cast
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from capability_router.watching.standing import PoolView, Standing
 from capability_router.watching.view import View
 from capability_router.watching.wording import GLYPHS, STATES, ago, from_now, plain
 
-__all__ = ["as_line", "as_tables"]
+__all__ = ["as_line", "as_tables", "as_tree"]
 
 _STYLES = {"good": "green", "bad": "red", "failed": "red", "trial": "yellow", "plain": "dim"}
 _ROWS = 12
@@ -38,6 +39,27 @@ def as_tables(view: View, title: str, wall: float, height: int | None = None) ->
         parts.append(Text("No pool is known yet.", "dim"))
     rows = view.rows_after(-1)[-_ROWS:]
     return Group(*parts, Text(), _rows(rows, wall)) if rows else Group(*parts)
+
+
+def as_tree(view: View, wall: float) -> RenderableType:
+    """Return the pools at their nodes, each below the one that it falls back to.
+
+    Args:
+        view: What to show.
+        wall: Seconds since 1970, which times are told by.
+    """
+    shown = Tree("", hide_root=True, guide_style="dim")
+    branches: list[tuple[str, Tree]] = []
+    for name, pool in sorted(view.pools.items(), key=lambda each: each[1].node):
+        above = [tree for node, tree in branches if pool.node.startswith(f"{node}.")]
+        branch = (above[-1] if above else shown).add(_node(name, pool))
+        branches.append((pool.node, branch))
+        for model, standing in pool.members.items():
+            why = _why(standing, wall)
+            branch.add(
+                Text.assemble(_state(standing), f" {model}", (f"  {why}" if why else "", "dim"))
+            )
+    return shown
 
 
 def as_line(row: Mapping[str, object], wall: float) -> Text:
@@ -85,6 +107,10 @@ def _pool(name: str, pool: PoolView, view: View, wall: float, most: int | None) 
     left = len(members[most:]) if most is not None else 0
     more = [Text(f"… and {left} more", "dim")] if left else []
     return Group(head, table, *more)
+
+
+def _node(name: str, pool: PoolView) -> Text:
+    return Text.assemble((pool.node.rpartition(".")[2], "bold"), (f"  pool {name}", "yellow"))
 
 
 def _models(members: list[tuple[str, Standing]], view: View, wall: float) -> Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["GLYPHS", "STATES", "ago", "event_words", "from_now", "plain"]
+__all__ = ["GLYPHS", "STATES", "ago", "event_words", "from_now", "plain", "why_words"]
 
 GLYPHS: Mapping[str, str] = MappingProxyType(
     {"good": "●", "bad": "○", "trial": "◐", "failed": "✕", "plain": "·"}
@@ -43,6 +43,29 @@ _EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "budget_exhausted": ("bad", "has no repetitions left"),
     }
 )
+
+_WHYS: Mapping[str, str] = MappingProxyType(
+    {
+        "strategy": "the strategy {strategy} puts it first",
+        "trial": "its time on standby is over, and this request is its trial",
+        "again": "it is asked once more",
+        "hedge": "another one takes long, and it runs beside it",
+        "degraded": "no pool of the capability has a model, and {node} stands in",
+        "panic": "nobody is left, so it is tried before its time",
+        "nobody": "nobody could be chosen",
+    }
+)
+
+
+def why_words(why: str, strategy: str, node: str) -> str:
+    """Return how a model came to be chosen; a reason that is not known tells itself.
+
+    Args:
+        why: One of ``Why``.
+        strategy: Name of the pool's strategy.
+        node: Full path of the node that was served.
+    """
+    return _WHYS.get(why, plain(why)).format(strategy=strategy, node=node)
 
 
 def event_words(kind: str, reason: str) -> tuple[str, str]:
