@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import cast
 
 from capability_router.engine.untrusted import shown
+from capability_router.watching.choices import choice_rows
 from capability_router.watching.fields import Record, mapping, mappings, number, text
 from capability_router.watching.standing import PoolView, ProviderView, Standing, Tally
 from capability_router.watching.wording import event_words
@@ -172,6 +173,7 @@ class View:
         for attempt in attempts:
             self._take_attempt(attempt, wall)
         at, started_at = number(record, "at"), number(record, "started_at")
+        choices, omitted_choices = choice_rows(record)
         return {
             "record": "decision",
             "wall": wall,
@@ -183,6 +185,8 @@ class View:
             "took_s": None if at is None or started_at is None else max(0.0, at - started_at),
             "attempts": attempts[:_SHOWN_ATTEMPTS],
             "omitted": max(0, len(attempts) - _SHOWN_ATTEMPTS),
+            "choices": choices,
+            "omitted_choices": omitted_choices,
         }
 
     def _take_attempt(self, attempt: Record, wall: float) -> None:

@@ -65,7 +65,8 @@ def why_words(why: str, strategy: str, node: str) -> str:
         strategy: Name of the pool's strategy.
         node: Full path of the node that was served.
     """
-    return _WHYS.get(why, plain(why)).format(strategy=strategy, node=node)
+    known = _WHYS.get(why)
+    return plain(why) if known is None else known.format(strategy=strategy, node=node)
 
 
 def event_words(kind: str, reason: str) -> tuple[str, str]:

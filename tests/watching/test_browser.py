@@ -158,6 +158,28 @@ def test_a_failed_call_tells_what_was_tried(
     expect(page.locator("#decisions li")).to_contain_text("chat-completion → nobody")
 
 
+def test_a_decision_opens_to_its_candidates_and_stays_open(
+    open_page: Open, served: LivePage, router: CapabilityRouter
+) -> None:
+    page = open_page(served.url, 390)
+    router.deactivate("a/model-0", "billing")
+    router.call("chat-completion", lambda model: model.id)
+    decision = page.locator("#decisions li").filter(has_text="a/model-1")
+    candidates = decision.get_by_role("table", name="Candidates of the pool")
+    expect(candidates).to_have_count(0)
+    decision.get_by_text("Candidates").click()
+    expect(candidates).to_be_visible()
+    rows = candidates.get_by_role("row")
+    expect(rows.filter(has_text="a/model-0")).to_contain_text("standby")
+    expect(rows.filter(has_text="a/model-0")).to_contain_text("billing")
+    expect(rows.filter(has_text="a/model-1")).to_contain_text("chosen: the strategy")
+    expect(rows.filter(has_text="a/model-2")).to_contain_text("could have served")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    router.call("chat-completion", lambda model: model.id)
+    expect(page.locator("#decisions li")).to_have_count(2)
+    expect(candidates).to_be_visible()
+
+
 def test_names_and_reasons_are_text_and_never_markup(
     open_page: Open, served: LivePage, router: CapabilityRouter
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -17,12 +17,13 @@ from capability_router import (
     NoAvailableModelError,
     Outcome,
     UnknownModelError,
+    Why,
 )
 from capability_router.engine.lease import Lease
 from capability_router.testing.clock import ManualClock
 from capability_router.watching.sources import RouterSource
 from capability_router.watching.view import View
-from capability_router.watching.wording import ago, event_words, from_now
+from capability_router.watching.wording import ago, event_words, from_now, why_words
 from tests.watching.seen import Told, decision, event, told_by_router, told_by_view, viewed
 
 CAPABILITIES = ("chat-completion", "code-generation")
@@ -218,6 +219,54 @@ def test_a_decision_that_says_when_it_began_tells_how_long_it_took() -> None:
     assert view.decisions[0]["took_s"] == 1.5
 
 
+def test_a_decision_tells_who_could_have_served_and_why_others_could_not() -> None:
+    candidates: list[dict[str, object]] = [
+        {"model": "b/2", "state": "active", "obstacle": None, "score": 0.12345, "rank": 1},
+        {"model": "c/3", "state": "active", "obstacle": None, "score": None, "rank": 2},
+        {"model": "a/1", "state": "standby", "obstacle": "rate_limited", "rank": 0},
+        {"model": "d/4", "state": "active", "obstacle": None, "score": 0.5, "rank": 3},
+    ]
+    choice = {
+        "pool": "text",
+        "node": "generation",
+        "strategy": "cost-first",
+        "why": "strategy",
+        "model": "b/2",
+        "candidates": candidates,
+        "omitted": 2,
+    }
+    (row,) = viewed(decision("b/2", ("b/2", None), choices=[choice])).decisions
+    (told,) = cast("list[dict[str, Any]]", row["choices"])
+    assert (told["pool"], told["model"], told["omitted"]) == ("text", "b/2", 2)
+    assert [(each["model"], each["state"], each["words"]) for each in told["candidates"]] == [
+        ("a/1", "standby", "rate_limited"),
+        ("b/2", "active", "chosen: the strategy cost-first puts it first, score 0.1235"),
+        ("c/3", "active", "could have served"),
+        ("d/4", "active", "could have served, score 0.5"),
+    ]
+    assert [each["chosen"] for each in told["candidates"]] == [False, True, False, False]
+
+
+def test_choices_and_candidates_are_shown_in_bounds() -> None:
+    candidates = [{"model": f"a/{number}", "rank": number} for number in range(40)]
+    choices = [{"pool": "text", "why": "nobody", "candidates": candidates}] * 10
+    (row,) = viewed(decision(None, choices=choices)).decisions
+    told = cast("list[dict[str, Any]]", row["choices"])
+    assert (len(told), row["omitted_choices"]) == (8, 2)
+    assert (len(told[0]["candidates"]), told[0]["omitted"]) == (32, 8)
+
+
+@pytest.mark.parametrize("why", list(Why))
+def test_every_way_to_be_chosen_has_words_of_its_own(why: Why) -> None:
+    words = why_words(why, "priority", "generation")
+    assert len(words.split()) > 1
+    assert words != why_words("unheard of", "priority", "generation")
+
+
+def test_a_way_to_be_chosen_that_is_not_known_tells_itself_as_it_is() -> None:
+    assert why_words("by_lot {node.x}", "priority", "generation") == "by lot {node.x}"
+
+
 def test_rows_are_kept_in_bounds_and_handed_out_once() -> None:
     view = View(kept=3)
     for number in range(5):
@@ -261,6 +310,7 @@ FIELDS = (
     "reason",
     "details",
     "attempts",
+    "choices",
     "pools",
     "models",
 )
