@@ -111,7 +111,7 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A heading and what stands below it.
+    """A heading and what stands below it; a notebook shows it as it is.
 
     Attributes:
         heading: One line; empty for none.
@@ -132,6 +132,9 @@ class Page:
         html += [block.html() for block in self.blocks]
         html += [f"<p>{line}</p>" for line in more]
         return {"text/plain": "\n".join(text), "text/html": "".join(html)}
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        return self.bundle()
 
 
 def _rest(omitted: int) -> list[str]:

@@ -24,7 +24,7 @@ from capability_router import (
     StandbyState,
     Usage,
 )
-from capability_router.display.blocks import Table
+from capability_router.display.blocks import Page, Table
 from capability_router.display.views import MOST_NODES, MOST_ROWS, standing
 from capability_router.engine.displaying import Displayed
 from capability_router.engine.timing import World
@@ -96,6 +96,7 @@ def everything() -> list[object]:
         router.statistics(),
         router_of("a/x"),
         Table(("name",), [("value",)]),
+        Page("head", (Table(("name",), [("value",)]),), omitted=2),
     ]
 
 
