@@ -36,9 +36,10 @@ def test_configuration_of_the_page_opens_all_connectors(
         receiver.wait_for(bodies=1)
         router.close()
     assert not router.emitter.failures
-    assert {record["type"] for record in receiver.records} == {"pool_membership_changed"}
+    told = {record["type"] for record in receiver.records}
+    assert told == {"pool_membership_changed", "models_updated"}
     assert {headers["authorization"] for _, headers in receiver.requests} == {"Bearer T0K3N"}
-    assert (tmp_path / "router.jsonl").read_text().count("\n") == 3
+    assert (tmp_path / "router.jsonl").read_text().count("\n") == 4
 
 
 @pytest.mark.parametrize(
