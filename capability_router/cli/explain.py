@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from capability_router import Candidate, Choice, CompletionRequest, Decision, Standing
 from capability_router.cli.terminal import failure, listed, output, print_json, router_of
+from capability_router.engine.choice import Candidate, Choice, Standing
+from capability_router.engine.request import CompletionRequest
 from capability_router.engine.timing import spell
 from capability_router.watching.wording import why_words
+
+if TYPE_CHECKING:
+    from capability_router.engine.decision import Decision
 
 __all__ = ["explain"]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capability_router.cli.terminal import failure, print_json
-from capability_router.lab import Lab, LabError, serve
+
+if TYPE_CHECKING:
+    from capability_router.lab import Lab
 
 __all__ = ["lab"]
 
@@ -41,6 +43,9 @@ def lab(
     ] = False,
 ) -> None:
     """Serve providers on loopback that fail on demand, until Ctrl-C."""
+    # Here and not above: it is a server with all its answers, and other commands do without.
+    from capability_router.lab import LabError, serve  # noqa: PLC0415 - said above
+
     names, ports = names or ["alpha", "beta", "gamma"], port or []
     try:
         if as_json:

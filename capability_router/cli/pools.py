@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from capability_router import CapabilityPool, CapabilityRouter
 from capability_router.cli.terminal import counted, output, print_json, router_of
 from capability_router.engine.fingerprint import short_name
-from capability_router.engine.selection import StrategyFactory, WithParameters
+
+if TYPE_CHECKING:
+    from capability_router.engine.pool import CapabilityPool
+    from capability_router.engine.selection import StrategyFactory
+    from capability_router.router import CapabilityRouter
 
 __all__ = ["pools"]
 
@@ -67,6 +70,9 @@ def _models(pool: CapabilityPool) -> list[str]:
 
 def _strategy(selection: StrategyFactory) -> str:
     """Its name in a configuration; of one that is somebody's own, where it is."""
+    # Here and not above: with it comes most of the engine, and help does without.
+    from capability_router.engine.selection import WithParameters  # noqa: PLC0415 - said above
+
     made: object = selection.make if isinstance(selection, WithParameters) else selection
     module = str(getattr(made, "__module__", ""))
     name = str(getattr(made, "__qualname__", type(made).__qualname__))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from capability_router import CapabilityNode, CapabilityPool, CapabilityRouter
 from capability_router.cli.terminal import print_json, router_of
+
+if TYPE_CHECKING:
+    from capability_router.engine.pool import CapabilityPool
+    from capability_router.engine.tree import CapabilityNode
+    from capability_router.router import CapabilityRouter
 
 __all__ = ["tree"]
 
@@ -23,6 +27,9 @@ def tree(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the capability tree: the default one, or a configuration's."""
+    # Here and not above: help does without.
+    from capability_router.router import CapabilityRouter  # noqa: PLC0415 - said above
+
     router = CapabilityRouter() if config is None else router_of(config)
     if as_json:
         print_json([_as_json(node, router) for node in router.tree])

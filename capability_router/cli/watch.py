@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 from rich.console import Console
@@ -16,14 +16,12 @@ from rich.markup import escape
 
 from capability_router.cli.watched import as_line, as_tables
 from capability_router.clock import SystemClock
-from capability_router.config import load
 from capability_router.engine.errors import ConfigurationError
-from capability_router.engine.router import Router
-from capability_router.watching.fields import Record
 from capability_router.watching.log import LogFollower
-from capability_router.watching.page import serve_source
-from capability_router.watching.sources import router_state
 from capability_router.watching.view import View
+
+if TYPE_CHECKING:
+    from capability_router.watching.fields import Record
 
 __all__ = ["watch"]
 
@@ -79,6 +77,11 @@ def _tell(markup: str) -> None:
 
 
 def _configured(path: Path) -> Record:
+    # Here and not above: pydantic and PyYAML are needed only where there is a file.
+    from capability_router.config import load  # noqa: PLC0415 - said above
+    from capability_router.engine.router import Router  # noqa: PLC0415 - as above
+    from capability_router.watching.sources import router_state  # noqa: PLC0415 - as above
+
     # As for ``python app.py``: what stands beside the application is found.
     sys.path.insert(0, "")
     blueprint = load(path)
@@ -89,6 +92,9 @@ def _configured(path: Path) -> Record:
 
 
 def _serve(source: LogFollower, host: str, port: int, allow_remote: bool) -> None:
+    # Here and not above: it is a server, and a terminal does without.
+    from capability_router.watching.page import serve_source  # noqa: PLC0415 - said above
+
     with serve_source(source, host, port, allow_remote=allow_remote) as page:
         typer.echo(page.url)
         while True:

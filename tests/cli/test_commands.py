@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from importlib.metadata import version
 
@@ -18,6 +19,16 @@ COMMAND = [sys.executable, "-m", "capability_router"]
 
 def test_the_version_is_that_of_the_distribution() -> None:
     assert run("--version") == (0, f"{version('capability-router')}\n")
+
+
+def test_help_comes_without_what_takes_its_time_to_import() -> None:
+    told = "import capability_router.cli.app, sys; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True
+    ).stdout.split()
+    slow = {"pydantic", "yaml", "litellm", "capability_router.router", "capability_router.lab"}
+    assert "capability_router.cli.watch" in loaded
+    assert slow & set(loaded) == set()
 
 
 def test_a_port_that_cannot_be_is_refused_in_a_line() -> None:

@@ -126,7 +126,7 @@ def test_a_request_that_nobody_answers_is_told_and_exits_with_1(
             provider.fault = overloaded()
         return router_of_lab(lab)
 
-    monkeypatch.setattr("capability_router.cli.demo.router_of_lab", router_of_sick_lab)
+    monkeypatch.setattr("capability_router.cli.demo_play.router_of_lab", router_of_sick_lab)
     code, shown = run("demo")
     assert code == 1
     assert "the caller got: an error: " in shown
