@@ -11,10 +11,14 @@ __all__ = ["Logging"]
 
 _LOUD = frozenset(
     {
+        EventType.BUDGET_EXHAUSTED,
+        EventType.DEGRADED,
         EventType.MODEL_DEACTIVATED,
         EventType.MODEL_SPARED,
+        EventType.PANIC,
         EventType.POOL_CLOSED,
         EventType.PROBE_FAILED,
+        EventType.PROVIDER_DEACTIVATED,
     }
 )
 
@@ -22,8 +26,8 @@ _LOUD = frozenset(
 class Logging:
     """Logs each record: what somebody may have to act upon as a warning.
 
-    These are models that leave, trials that fail, pools that close, and calls that nobody served
-    or that needed a panic. Other events are told at ``INFO``; other calls at ``DEBUG``, with
+    These are models and providers that leave, trials that fail, pools that close or have no
+    repetitions left, stand-ins, and calls that nobody served or that needed a panic. Other events are told at ``INFO``; other calls at ``DEBUG``, with
     ``INFO`` for those that took more than one attempt. The event or decision itself is the
     attribute ``record`` of the log record.
 
