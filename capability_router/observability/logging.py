@@ -27,7 +27,8 @@ class Logging:
     """Logs each record: what somebody may have to act upon as a warning.
 
     These are models and providers that leave, trials that fail, pools that close or have no
-    repetitions left, stand-ins, and calls that nobody served or that needed a panic. Other events are told at ``INFO``; other calls at ``DEBUG``, with
+    repetitions left, stand-ins, and calls that nobody served or that needed a panic. Other events
+    are told at ``INFO``; other calls at ``DEBUG``, with
     ``INFO`` for those that took more than one attempt. The event or decision itself is the
     attribute ``record`` of the log record.
 
