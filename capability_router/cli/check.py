@@ -32,7 +32,7 @@ _DAY_S = 86_400
 def check(
     config: Annotated[Path, typer.Argument(help="The YAML file.")],
     load: Annotated[
-        str | None, typer.Option(help="Requests expected at each pool, such as 5/s or 10000/day.")
+        str | None, typer.Option(help="Requests expected of all pools together, such as 5/s.")
     ] = None,
     requests_per_day: Annotated[
         int | None, typer.Option(min=1, help="The same, for a whole day.")

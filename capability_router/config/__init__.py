@@ -27,7 +27,7 @@ from capability_router.engine.blueprint import Blueprint, PoolSpec
 from capability_router.engine.errors import ConfigurationError, Problem
 from capability_router.engine.model import Secret
 
-__all__ = ["Blueprint", "PoolSpec", "SecretResolver", "load", "loads"]
+__all__ = ["Blueprint", "PoolSpec", "SecretResolver", "blueprint_of", "load", "loads"]
 
 
 _NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
@@ -106,7 +106,19 @@ def loads(
     leading = os.environ if environ is None else environ
     references = References(leading, Path(file).parent, secrets)
     document = read(text, file, references, section)
-    document = replace(document, elsewhere=elsewhere)
+    return blueprint_of(replace(document, elsewhere=elsewhere), references)
+
+
+def blueprint_of(document: Document, references: References) -> Blueprint:
+    """Return what a document says, checked.
+
+    Args:
+        document: The document, as ``read`` returned it.
+        references: Where its references lead, for keys that are read again.
+
+    Raises:
+        ConfigurationError: If anything in it is wrong.
+    """
     tree = grown_tree(document)
     check(document)
     plugins = found_plugins(document)

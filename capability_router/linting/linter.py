@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from capability_router.config import SecretResolver, loads
-from capability_router.config.document import Document
+from capability_router.config import SecretResolver, blueprint_of
 from capability_router.config.reading import content, read
 from capability_router.config.references import References, is_reference, variables_in
 from capability_router.engine.errors import ConfigurationError, Problem
@@ -89,24 +89,29 @@ def _plan(name: str, environ: Mapping[str, str], secrets: Mapping[str, SecretRes
     if isinstance(text, Problem):
         raise ConfigurationError([text])
 
-    def document(environ: Mapping[str, str]) -> Document:
-        return read(text, name, References(environ, Path(name).parent, secrets))
-
-    complete = {**environ, **_stand_ins(document(environ), environ)}
-    blueprint = loads(text, file=name, environ=complete, secrets=secrets)
-    return Plan(document(complete), blueprint, environ)
+    # Read once: a resolver may ask a store for each secret.
+    references = _Lenient(environ, Path(name).parent, secrets)
+    document = read(text, name, references)
+    return Plan(document, blueprint_of(document, references), environ)
 
 
-def _stand_ins(document: Document, environ: Mapping[str, str]) -> dict[str, str]:
-    """A value for each variable that is not set, so that the rest of the file can be judged.
+class _Lenient(References):
+    """Lets a variable that is not set stand for something, so that the rest can be judged.
 
     It is an address, which can be a key as well; each has its own, for two that are not set do not
     lead to the same place.
     """
-    values: dict[str, str] = {}
-    for written in document.references.values():
-        for name in variables_in(written):
-            if not environ.get(name):
-                host = f"{name.lower().replace('_', '-').strip('-')}.invalid"
-                values[name] = f"http://{host}" if is_reference(written) else host
-    return values
+
+    def resolved(self, text: str, blame: Callable[[str], object]) -> str:
+        """Return a text with what its references stand for."""
+        missing = [name for name in variables_in(text) if not self.environ.get(name)]
+        if not missing:
+            return super().resolved(text, blame)
+        given = {name: _stand_in(name, is_whole=is_reference(text)) for name in missing}
+        complete = References(ChainMap(given, dict(self.environ)), self.folder, self.resolvers)
+        return complete.resolved(text, blame)
+
+
+def _stand_in(name: str, *, is_whole: bool) -> str:
+    host = f"{name.lower().replace('_', '-').strip('-')}.invalid"
+    return f"http://{host}" if is_whole else host

@@ -29,7 +29,7 @@ _LONGEST_S = {
 
 @dataclass(frozen=True, slots=True)
 class ExpectedLoad:
-    """What each pool is expected to serve.
+    """What all pools together are expected to serve, in whatever mixture.
 
     Attributes:
         per_s: Requests per second, > 0.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from capability_router.config.document import Document, KeyPath
@@ -62,15 +62,20 @@ class Plan:
         return tuple(pool for pool in self.pools if pool.hierarchy_node in above)
 
     def serving(self, pool: PoolSpec) -> tuple[Model, ...]:
-        """Return the models of a pool, and after them those of the pools that it falls back to.
+        """Return the models of a pool, and after them those of the pools that it falls back to."""
+        found = {m.id: m for _, models in self.fallbacks(pool) for m in models}
+        return tuple(found.values())
+
+    def fallbacks(self, pool: PoolSpec) -> Iterator[tuple[PoolSpec, tuple[Model, ...]]]:
+        """Return a pool, and those above it, each with the models that it has for the pool's node.
 
         The pools above it are asked for what is at or under its node.
         """
-        found = {m.id: m for m in self.members(pool)}
+        yield pool, self.members(pool)
         below = self.at_node(pool.hierarchy_node)
         for above in self.covering(pool.hierarchy_node):
-            found.update({m.id: m for m in below if above.preferences.admits(m)})
-        return tuple(found.values())
+            if above is not pool:
+                yield above, tuple(m for m in below if above.preferences.admits(m))
 
     def finding(self, code: str, path: KeyPath, message: str, remedy: str) -> Finding:
         """Return a finding of one rule about the key at a path.

@@ -201,3 +201,16 @@ def test_a_severity_reaches_itself_and_those_below() -> None:
     assert Severity.ERROR.reaches(Severity.NOTE)
     assert Severity.WARNING.reaches(Severity.WARNING)
     assert not Severity.NOTE.reaches(Severity.WARNING)
+
+
+def test_each_secret_is_fetched_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def fetch(reference: str) -> str:
+        asked.append(reference)
+        return f"sk-{reference}"
+
+    text = changed(("${env:ALPHA_KEY}", "${vault:alpha}"), ("${env:BETA_KEY}", "${vault:beta}"))
+    (tmp_path / "router.yaml").write_text(text)
+    assert lint(tmp_path / "router.yaml", environ={}, secrets={"vault": fetch}) == []
+    assert sorted(asked) == ["alpha", "beta"]

@@ -43,6 +43,20 @@ def test_a_pool_holds_them_all(tmp_path: Path) -> None:
     assert codes(tmp_path, text, ExpectedLoad(1.1)) == ["overload"]
 
 
+def test_a_pool_above_takes_what_a_limited_one_cannot(tmp_path: Path) -> None:
+    limited = "  chat: {limits: {requests: 60/minute}, hierarchy_node: chat-completion"
+    alone = f"{SOUND}{limited}}}\n"
+    assert codes(tmp_path, alone, ExpectedLoad(2.9)) == ["no-spare", "no-spare"]
+    assert codes(tmp_path, alone, ExpectedLoad(3.1)) == ["overload", "overload"]
+    # What both draw on is there once.
+    shared = f"{SOUND}{limited}, allowed_providers: [beta]}}\n"
+    assert codes(tmp_path, shared, ExpectedLoad(3.1)) == ["overload", "overload"]
+    without = shared.replace("text: {", "text: {allowed_providers: [alpha], ")
+    over = [f for f in found(tmp_path, without, expected=ExpectedLoad(2.1)) if f.code == "overload"]
+    assert ["pool text may make at most 1 requests" in over[0].message, len(over)] == [True, 2]
+    assert "pool chat may make at most 2 requests" in over[1].message
+
+
 @pytest.mark.parametrize("window", ["minute", "hour", "day", "week"])
 def test_quotas_of_the_calendar_count_as_their_rate(window: str, tmp_path: Path) -> None:
     seconds = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}[window]
