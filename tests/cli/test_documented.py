@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +61,20 @@ def test_a_shell_is_offered_the_commands() -> None:
     words = {"COMP_WORDS": "capability-router ", "COMP_CWORD": "1"}
     offered = complete({"_CAPABILITY_ROUTER_COMPLETE": "complete_bash", **words})
     assert offered.split() == COMMANDS
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash to be taught")
+def test_a_shell_that_runs_it_is_told_apart_and_taught(tmp_path: Path) -> None:
+    # The second command keeps bash from becoming the first one.
+    line = f"{shlex.quote(sys.executable)} -m capability_router --install-completion && exit 0"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", line], env=environ, capture_output=True, text=True, check=True
+    )
+    assert "bash completion installed" in done.stdout
+    taught = (tmp_path / ".bash_completions" / "capability-router.sh").read_text()
+    assert "_CAPABILITY_ROUTER_COMPLETE=complete_bash" in taught
+    assert "capability-router.sh" in (tmp_path / ".bashrc").read_text()
 
 
 def complete(environ: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,3 +91,14 @@ def test_a_model_that_is_not_there_is_exit_code_2(config: str) -> None:
     code, shown = run("probe", config, "--model", "alpha/chta")
     assert code == 2
     assert "alpha/chta" in shown
+
+
+def test_without_litellm_it_says_what_to_install(
+    config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "litellm_capability_router.probes", raising=False)
+    monkeypatch.setitem(sys.modules, "litellm", None)
+    code, shown = run("probe", config)
+    assert code == 2
+    assert "litellm is not installed; run: pip install 'capability-router[litellm]'" in shown
+    assert "Traceback" not in shown
