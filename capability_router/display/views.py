@@ -112,7 +112,7 @@ def _(router: Router) -> Page:
     models, pools = router.models, router.pools
     return Page(
         f"Router of {_count(len(models), 'model')} in {_count(len(pools), 'pool')}",
-        (_pools(pools), _models(router, models)),
+        tuple(table for table in (_pools(pools), _models(router, models)) if table.rows),
     )
 
 

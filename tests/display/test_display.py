@@ -233,6 +233,14 @@ def test_router_counts_what_its_models_did() -> None:
     ]
 
 
+def test_router_shows_no_table_of_what_it_has_none_of() -> None:
+    router = CapabilityRouter()
+    assert forms(router)[0] == "Router of 0 models in 0 pools"
+    router.register(Model("a/x", ("chat-completion",)))
+    heads = [line.split()[0] for line in forms(router)[0].splitlines()]
+    assert heads == ["Router", "model", "a/x"]
+
+
 def test_what_has_no_view_of_its_own_is_shown_as_its_text() -> None:
     class Plain(Displayed):
         def __str__(self) -> str:
