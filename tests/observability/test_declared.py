@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from capability_router import (
     Decision,
     RoutingEvent,
     Webhook,
+    registry,
 )
 from capability_router.config import load
 from tests.config.own import Kept, made
@@ -112,6 +114,32 @@ def test_connector_that_is_named_again_stays_and_one_that_is_not_is_closed(
     ask(router)
     heard = {each.most: (each.is_closed, decisions(each)) for each in written.made()}
     assert heard == {1: (True, 0), 2: (False, 1), 3: (False, 1)}
+
+
+def test_file_of_records_whose_limits_change_goes_on_in_the_same_file(
+    written: Written, tmp_path: Path
+) -> None:
+    router = CapabilityRouter.from_yaml(written.says("{jsonl: {path: log.jsonl}}"))
+    ask(router)
+    written.says("{jsonl: {path: log.jsonl, max_bytes: 900000}}")
+    router.reload()
+    ask(router)
+    router.close()
+    told = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert sum(each["record"] == "decision" for each in told) == 2
+    assert not router.emitter.failures
+
+
+def test_connector_of_another_distribution_is_named_by_its_entry_point(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = EntryPoint("kept", "tests.config.own:Kept", "capability_router.observability")
+    monkeypatch.setattr(registry, "entry_points", EntryPoints([own]).select)
+    path = written.says(f"{{kept: {{label: '{written.label}'}}}}")
+    path.write_text(path.read_text().replace("allow_imports: true", "allow_imports: false"))
+    ask(CapabilityRouter.from_yaml(path))
+    (kept,) = written.made()
+    assert decisions(kept) == 1
 
 
 @pytest.mark.parametrize("wrong", ["{'tests.config.own:Kept': {most: 0}}", "loging"])
