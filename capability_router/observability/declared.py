@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
-from threading import Lock
+from threading import RLock
 
 from capability_router.clock import WaitingClock
 from capability_router.engine.observing import ConnectorSpec, ObservabilityConnector
@@ -27,7 +27,8 @@ class DeclaredConnectors:
         self._journal = journal
         self._clock = clock
         self._opened: _Opened = []
-        self._guard = Lock()
+        # A connector that is told of a change may ask for the next one.
+        self._guard = RLock()
 
     @contextmanager
     def changing_to(self, specs: Sequence[ConnectorSpec]) -> Generator[None]:

@@ -241,6 +241,26 @@ def test_blueprint_shows_no_header(written: Written) -> None:
     assert "T0K3N" not in repr(blueprint)
 
 
+def test_connector_may_read_the_configuration_again_when_it_is_told_of_it(
+    written: Written,
+) -> None:
+    class Impatient:
+        told = 0
+
+        def record(self, item: RoutingEvent | Decision) -> None:
+            Impatient.told += 1
+            if Impatient.told == 1:
+                router.reload()
+
+    router = CapabilityRouter.from_yaml(written.says(written.kept("most: 1")))
+    router.observe(Impatient())
+    written.says(written.kept("most: 2"))
+    router.reload()
+    ask(router)
+    assert not router.emitter.failures
+    assert {each.most: each.is_closed for each in written.made()} == {1: True, 2: False}
+
+
 def test_connector_that_fails_to_close_keeps_no_other_open(written: Written) -> None:
     router = CapabilityRouter.from_yaml(
         written.says(written.kept("most: 1"), written.kept("most: 2"))
