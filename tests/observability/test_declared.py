@@ -205,12 +205,15 @@ def test_connector_that_cannot_be_made_is_told_with_its_place(
     assert what in problem.message
 
 
-def test_address_from_a_reference_stands_in_no_message(
-    written: Written, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "connector", ["{webhook: {url: '${env:SET}'}}", "{jsonl: {path: '${env:SET}'}}"]
+)
+def test_what_a_reference_stands_for_is_in_no_message(
+    written: Written, connector: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOOK", "ftp://canary/")
-    written.says("{webhook: {url: '${env:HOOK}'}}")
-    with pytest.raises(ConfigurationError) as refused:
+    monkeypatch.setenv("SET", "ftp://canary/")
+    written.says(connector)
+    with pytest.raises(ConfigurationError, match="what a reference stands for") as refused:
         CapabilityRouter.from_yaml(written.path)
     assert "canary" not in f"{refused.value} {refused.value!r}"
     assert refused.value.__cause__ is None
