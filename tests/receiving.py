@@ -33,14 +33,10 @@ class Receiver:
     def records(self) -> list[dict[str, Any]]:
         return [record for body in self.bodies for record in body["records"]]
 
-    def wait_for(self, *, requests: int = 0, bodies: int = 0) -> None:
-        """Return when so many requests have come, and so many bodies were taken."""
-
-        def has_come() -> bool:
-            return len(self.requests) >= requests and len(self.bodies) >= bodies
-
+    def wait_for(self, requests: int) -> None:
+        """Return when so many requests have come."""
         with self._changed:
-            assert self._changed.wait_for(has_come, 30)
+            assert self._changed.wait_for(lambda: len(self.requests) >= requests, 30)
 
     def take(
         self, path: str, headers: dict[str, str], body: bytes
@@ -51,9 +47,7 @@ class Receiver:
         self.open.wait(30)
         status, answered = self.answers.popleft() if self.answers else (200, {})
         if status == 200:
-            with self._changed:
-                self.bodies.append(json.loads(body))
-                self._changed.notify_all()
+            self.bodies.append(json.loads(body))
         return status, answered
 
 
