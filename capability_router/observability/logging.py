@@ -28,9 +28,8 @@ class Logging:
 
     These are models and providers that leave, trials that fail, pools that close or have no
     repetitions left, stand-ins, and calls that nobody served or that needed a panic. Other events
-    are told at ``INFO``; other calls at ``DEBUG``, with
-    ``INFO`` for those that took more than one attempt. The event or decision itself is the
-    attribute ``record`` of the log record.
+    are told at ``INFO``; other calls at ``DEBUG``, with ``INFO`` for those that took more than one
+    attempt. The event or decision itself is the attribute ``record`` of the log record.
 
     Args:
         logger: Where to; None for ``capability_router``.
