@@ -31,8 +31,11 @@ def overloads(plan: Plan, load: ExpectedLoad) -> Iterator[Finding]:
 def _judged(plan: Plan, pool: PoolSpec, load: ExpectedLoad) -> Finding | None:
     path, allowed = ("pools", pool.name), _capacity(plan, pool, load)
     asked = f"and {load.per_s:.3g} are expected"
+    who = f"pool {pool.name}"
+    if len(list(plan.fallbacks(pool))) > 1:
+        who += " with those above it"
     if allowed < load.per_s:
-        message = f"pool {pool.name} may make at most {allowed:.3g} requests per second, {asked}"
+        message = f"{who} may make at most {allowed:.3g} requests per second, {asked}"
         remedy = "add a model, or raise the limits and quotas that are the least"
         return plan.finding("overload", path, message, remedy)
     providers = plan.providers(plan.serving(pool))
@@ -42,7 +45,7 @@ def _judged(plan: Plan, pool: PoolSpec, load: ExpectedLoad) -> Finding | None:
     if len(left) == 1 or left[worst] >= load.per_s:
         return None
     rest = f"at most {left[worst]:.3g} requests per second are left, {asked}"
-    message = f"when {worst} is down, pool {pool.name} has too little: {rest}"
+    message = f"when {worst} is down, {who} has too little: {rest}"
     return plan.finding("no-spare", path, message, "add a model, or raise the others' limits")
 
 

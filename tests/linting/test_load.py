@@ -54,7 +54,7 @@ def test_a_pool_above_takes_what_a_limited_one_cannot(tmp_path: Path) -> None:
     without = shared.replace("text: {", "text: {allowed_providers: [alpha], ")
     over = [f for f in found(tmp_path, without, expected=ExpectedLoad(2.1)) if f.code == "overload"]
     assert ["pool text may make at most 1 requests" in over[0].message, len(over)] == [True, 2]
-    assert "pool chat may make at most 2 requests" in over[1].message
+    assert "pool chat with those above it may make at most 2 requests" in over[1].message
 
 
 @pytest.mark.parametrize("window", ["minute", "hour", "day", "week"])
