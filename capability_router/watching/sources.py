@@ -45,8 +45,8 @@ class Source(Protocol):
 class RouterSource:
     """The records of a router of this process.
 
-    Costs the threads that route one append for each event. If more wait than are kept, the next
-    ``poll`` begins with the router's state, which makes up for those that were dropped.
+    Costs the threads that route one append for each event. If more events or decisions came than
+    are kept, the next ``poll`` ends with the router's state, which makes up for those dropped.
 
     Args:
         router: The router.
@@ -66,15 +66,14 @@ class RouterSource:
         return str(self._router.path or "a router of this process")
 
     def poll(self) -> list[Record]:
-        """Return what is new since the last call, oldest first; at first how things stand."""
-        records: list[Record] = []
-        if self._has_missed:
-            self._has_missed = False
-            self._waiting.clear()
-            records.append(router_state(self._router, self._pools()))
+        """Return what is new since the last call, oldest first; at first also how things stand."""
         items: list[RoutingEvent | Decision] = [*self._new_events(), *self._new_decisions()]
         items.sort(key=lambda item: item.at)
-        records += [self._as_record(item) for item in items]
+        records = [self._as_record(item) for item in items]
+        if self._has_missed:
+            self._has_missed = False
+            # At the end: its counts have those of the decisions before it.
+            records.append(router_state(self._router, self._pools()))
         return records
 
     def close(self) -> None:
@@ -96,8 +95,10 @@ class RouterSource:
         return [self._waiting.popleft() for _ in range(len(self._waiting))]
 
     def _new_decisions(self) -> list[Decision]:
-        newest_first = reversed(self._router.decisions)
-        new = list(takewhile(lambda each: each is not self._last, newest_first))
+        kept = self._router.decisions
+        new = list(takewhile(lambda each: each is not self._last, reversed(kept)))
+        if self._last is not None and len(new) == len(kept):
+            self._has_missed = True
         self._last = new[0] if new else self._last
         return new[::-1]
 

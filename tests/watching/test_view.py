@@ -26,7 +26,7 @@ from capability_router.watching.view import View
 from capability_router.watching.wording import ago, event_words, from_now, why_words
 from tests.watching.seen import Told, decision, event, told_by_router, told_by_view, viewed
 
-CAPABILITIES = ("chat-completion", "code-generation")
+CAPABILITIES: tuple[str, ...] = ("chat-completion", "code-generation")
 POOLS = ("text", "chat")
 steps = st.one_of(
     st.tuples(st.just("register"), st.integers(0, 4)),
@@ -212,6 +212,24 @@ def test_attempts_are_counted_for_their_models() -> None:
     assert counted == {"a/1": (0, 1), "c/3": (0, 0), "b/2": (1, 0)}
     (row,) = view.decisions
     assert (row["served_by"], row["took_s"]) == ("b/2", None)
+
+
+@pytest.mark.parametrize("later", [2, 1500])
+def test_answers_before_and_while_it_is_watched_are_counted_once(later: int) -> None:
+    router = CapabilityRouter()
+    router.register(Model("a/1", CAPABILITIES))
+    call(router, 3)
+    source, view = RouterSource(router), View()
+    for calls in (0, later):
+        call(router, calls)
+        for record in source.poll():
+            view.take(record)
+        assert view.tallies["a/1"].answers == router.state("a/1").successes
+
+
+def call(router: CapabilityRouter, times: int) -> None:
+    for _ in range(times):
+        router.call("chat-completion", lambda model: model.id)
 
 
 def test_a_decision_that_says_when_it_began_tells_how_long_it_took() -> None:
