@@ -136,7 +136,7 @@ def _fed(view: View, source: LogFollower) -> list[dict[str, object] | None]:
 
 def _show_once(view: View, title: str, as_json: bool, console: Console) -> None:
     if as_json:
-        typer.echo(json.dumps({**view.state(), "rows": view.rows_after(-1)}, indent=2))
+        typer.echo(json.dumps({**view.state(), "rows": view.whole_rows_after(-1)}, indent=2))
     else:
         console.print(as_tables(view, title, SystemClock().wall()))
 

@@ -13,10 +13,13 @@ _SHOWN_CANDIDATES = 32
 """As many as a selection of a router tells of."""
 
 
-def choice_rows(decision: Record) -> tuple[list[dict[str, object]], int]:
+def choice_rows(decision: Record) -> dict[str, object]:
     """Return the selections of a decision, and how many of them were left out."""
     choices = mappings(decision, "choices")
-    return [_choice(each) for each in choices[:_SHOWN]], max(0, len(choices) - _SHOWN)
+    return {
+        "choices": [_choice(each) for each in choices[:_SHOWN]],
+        "omitted_choices": max(0, len(choices) - _SHOWN),
+    }
 
 
 def _choice(choice: Record) -> dict[str, object]:

@@ -102,7 +102,7 @@ class Feed:
                 "trouble": self._trouble,
                 "is_whole": version < 0,
                 "state": self._view.state(),
-                "rows": self._view.rows_after(revision),
+                "rows": self._view.whole_rows_after(revision),
             }
         return position, json.dumps(update, separators=(",", ":"))
 

@@ -50,6 +50,7 @@ class View:
         self.tallies: dict[str, Tally] = {}
         self.events: deque[dict[str, object]] = deque(maxlen=kept)
         self.decisions: deque[dict[str, object]] = deque(maxlen=kept)
+        self._decided: deque[Record] = deque(maxlen=kept)
         self.revision = 0
         self.skipped = 0
 
@@ -72,6 +73,7 @@ class View:
             case "decision" if text(record, "capability"):
                 row = self._take_decision(record, wall)
                 self.decisions.append(row)
+                self._decided.append(record)
             case "state":
                 self._take_state(record)
             case _:
@@ -104,6 +106,18 @@ class View:
         others = set[str]().union(*(ids for state, ids in states.items() if state != "active"))
         counts = {state: len(ids) for state, ids in states.items()}
         return counts | {"active": len(states["active"] - others)}
+
+    def whole_rows_after(self, revision: int) -> list[dict[str, object]]:
+        """Return the same rows as ``rows_after``, those of decisions with their choices.
+
+        They are read only now: a long log has many times the decisions that are ever shown.
+        """
+        told = zip(self.decisions, self._decided, strict=True)
+        records = {row["n"]: record for row, record in told}
+        rows = self.rows_after(revision)
+        return [
+            row | choice_rows(records[row["n"]]) if row["n"] in records else row for row in rows
+        ]
 
     def rows_after(self, revision: int) -> list[dict[str, object]]:
         """Return the events and decisions that came after a revision, oldest first."""
@@ -173,7 +187,6 @@ class View:
         for attempt in attempts:
             self._take_attempt(attempt, wall)
         at, started_at = number(record, "at"), number(record, "started_at")
-        choices, omitted_choices = choice_rows(record)
         return {
             "record": "decision",
             "wall": wall,
@@ -185,8 +198,6 @@ class View:
             "took_s": None if at is None or started_at is None else max(0.0, at - started_at),
             "attempts": attempts[:_SHOWN_ATTEMPTS],
             "omitted": max(0, len(attempts) - _SHOWN_ATTEMPTS),
-            "choices": choices,
-            "omitted_choices": omitted_choices,
         }
 
     def _take_attempt(self, attempt: Record, wall: float) -> None:

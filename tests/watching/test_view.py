@@ -61,7 +61,7 @@ class Played:
                     Model(f"{'ab'[value % 2]}/{value}", CAPABILITIES[: 1 + value % 2])
                 )
             case "select":
-                self.select(CAPABILITIES[value])
+                self.select(CAPABILITIES[int(value)])
             case "report" if self.leases:
                 ended = Outcome.success() if value is None else Outcome.failed(value)
                 self.router.report(self.leases.pop(0), ended)
@@ -253,7 +253,9 @@ def test_a_decision_tells_who_could_have_served_and_why_others_could_not() -> No
         "candidates": candidates,
         "omitted": 2,
     }
-    (row,) = viewed(decision("b/2", ("b/2", None), choices=[choice])).decisions
+    view = viewed(event("panic"), decision("b/2", ("b/2", None), choices=[choice]))
+    _, row = view.whole_rows_after(-1)
+    assert view.whole_rows_after(1) == [row]
     (told,) = cast("list[dict[str, Any]]", row["choices"])
     assert (told["pool"], told["model"], told["omitted"]) == ("text", "b/2", 2)
     assert [(each["model"], each["state"], each["words"]) for each in told["candidates"]] == [
@@ -268,7 +270,7 @@ def test_a_decision_tells_who_could_have_served_and_why_others_could_not() -> No
 def test_choices_and_candidates_are_shown_in_bounds() -> None:
     candidates = [{"model": f"a/{number}", "rank": number} for number in range(40)]
     choices = [{"pool": "text", "why": "nobody", "candidates": candidates}] * 10
-    (row,) = viewed(decision(None, choices=choices)).decisions
+    (row,) = viewed(decision(None, choices=choices)).whole_rows_after(-1)
     told = cast("list[dict[str, Any]]", row["choices"])
     assert (len(told), row["omitted_choices"]) == (8, 2)
     assert (len(told[0]["candidates"]), told[0]["omitted"]) == (32, 8)
@@ -345,6 +347,7 @@ def test_no_record_can_break_a_view(kind: str, event_type: str, rest: dict[str, 
         {"record": kind, "wall": 1.0, "type": event_type, "capability": "c", "pool": "p"} | rest
     )
     assert view.state()["skipped"] in {0, 1}
+    assert len(view.whole_rows_after(-1)) == view.revision - (kind == "state")
 
 
 def test_what_a_terminal_would_obey_is_written_out() -> None:
