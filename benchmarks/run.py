@@ -19,6 +19,7 @@ from benchmarks.deciding import decisions_table
 from benchmarks.growth import growth_table, pools_table
 from benchmarks.hosts import langchain_table
 from benchmarks.peers import litellm_table
+from benchmarks.policies import policies_table
 from benchmarks.routers import routers_table
 from benchmarks.selecting import limits_table, select_table
 from benchmarks.simulating import simulating_table
@@ -40,6 +41,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "time-limits": time_limits_table,
     "calls": call_table,
     "langchain": langchain_table,
+    "policies": policies_table,
     "simulating": simulating_table,
 }
 
