@@ -79,12 +79,12 @@ def _router(policy: RotationPolicy) -> CapabilityRouter:
 def _world() -> dict[str, SimulatedProvider]:
     hangs = Outages(0.99, Percentiles(120, 600, 3600), FailureKind.TIMEOUT)
     gray = Outages(0.98, Percentiles(600, 3600, 14_400), share=0.3, slowdown=4.0)
+    outages = {
+        "alpha": (PUBLISHED_99_58, hangs),
+        "beta": (PUBLISHED_99_72, gray),
+        "gamma": (PUBLISHED_99_58, hangs, gray),
+    }
     return {
-        "alpha": SimulatedProvider(
-            outages=(PUBLISHED_99_58, hangs), failure_rate=0.01, cut_rate=0.002
-        ),
-        "beta": SimulatedProvider(
-            outages=(PUBLISHED_99_72, gray), failure_rate=0.01, cut_rate=0.002
-        ),
-        "gamma": SimulatedProvider(outages=(PUBLISHED_99_58, hangs, gray), cut_rate=0.002),
+        name: SimulatedProvider(outages=each, failure_rate=0.005, cut_rate=0.002)
+        for name, each in outages.items()
     }
