@@ -100,6 +100,17 @@ def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openai._base_client.MAX_RETRY_AFTER_DELAY", 1e-9)
 
 
+@pytest.fixture
+def own_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a Router hear of its calls: LiteLLM takes a hundred callbacks for a whole process.
+
+    Each Router adds its own and leaves them there; beyond that, it never cools a model down.
+    """
+    for name in ("success_callback", "failure_callback"):
+        for each in (name, f"_async_{name}"):
+            monkeypatch.setattr(litellm, each, [])
+
+
 @pytest.mark.usefixtures("in_no_time")
 @pytest.mark.parametrize("retries", [0, 2])
 @pytest.mark.parametrize(
@@ -122,6 +133,7 @@ def test_ordered_fallback_is_that_of_langchain(scenario: str, retries: int) -> N
     assert theirs == simulated(lambda router: OrderedFallback(router, retries=retries), wrongs)
 
 
+@pytest.mark.usefixtures("own_callbacks")
 @pytest.mark.parametrize("retries", [0, 2])
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_random_retry_is_that_of_litellm(
