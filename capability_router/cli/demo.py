@@ -23,6 +23,9 @@ def demo(
 
     try:
         missed = play(as_json=as_json)
+    except BrokenPipeError:
+        # Who read the lines has had enough; how that ends is the command line's business.
+        raise
     except (LabError, OSError) as error:
         raise failure(error) from None
     except KeyboardInterrupt:

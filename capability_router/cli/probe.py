@@ -75,7 +75,7 @@ def _page(found: Iterable[Probed]) -> Page:
     rows = [_row(each) for each in found]
     failed = sum(row[1].startswith("✗") for row in rows)
     heading = f"{counted(len(rows), 'model')}, {failed} without an answer"
-    heads = ("model", "answer", "latency", "tokens", "cost USD", "what the provider says")
+    heads = ("model", "answer", "first call", "tokens", "cost USD", "what the provider says")
     return Page(heading, (Table(heads, rows),))
 
 

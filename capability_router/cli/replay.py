@@ -27,7 +27,9 @@ def replay(
     try:
         with progress_bar("replaying") as tell:
             told = replayed(log, router, progress=tell)
-    except (KeyError, OSError, ValueError) as error:
+    except OSError as error:
+        raise failure(f"{log}: cannot be read: {error.strerror}") from None
+    except (KeyError, ValueError) as error:
         raise failure(error) from None
     if as_json:
         print_json(told.as_dict())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capability_router.cli.progress import progress_bar
-from capability_router.cli.terminal import counted, failure, print_json, print_page, router_of
+from capability_router.cli.terminal import failure, print_json, print_page, router_of
 
 if TYPE_CHECKING:
     from capability_router.router import CapabilityRouter
@@ -26,18 +26,18 @@ def simulate(
         Path | None, typer.Option(help="YAML file with the workload and the providers' behaviour.")
     ] = None,
     capability: Annotated[
-        str, typer.Option(help="Node that is asked for, where there is no scenario.")
-    ] = "chat-completion",
+        str | None, typer.Option(help="Node that is asked for; default: chat-completion.")
+    ] = None,
     requests: Annotated[
-        int, typer.Option(min=1, help="Requests, where there is no scenario.")
-    ] = 20_000,
+        int | None, typer.Option(min=1, help="Requests in each world; default: 20,000.")
+    ] = None,
     per_s: Annotated[
-        float, typer.Option(min=1e-6, help="Requests per second, where there is no scenario.")
-    ] = 0.05,
+        float | None, typer.Option(min=1e-6, help="Requests per second; default: 0.01.")
+    ] = None,
     streamed: Annotated[
         bool, typer.Option("--streamed", help="Read the answers as they are written.")
     ] = False,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many worlds.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many worlds.")] = 5,
     alone: Annotated[
         bool, typer.Option("--alone", help="Leave out the rules of other libraries.")
     ] = False,
@@ -45,16 +45,23 @@ def simulate(
 ) -> None:
     """Try a configuration in simulated worlds, beside the rules of others; nobody is called.
 
-    Without a scenario every provider has outages as they were published of a large API.
+    A scenario file says it all; without one the options say what is asked for, and every provider
+    has outages as they were published of a large API: in three weeks, about one.
     """
     # Here and not above: pydantic takes longer to import than all commands.
     from capability_router.simulation import compare  # noqa: PLC0415 - said above
+    from capability_router.simulation.scenario import load_scenario  # noqa: PLC0415 - as above
 
     router = router_of(config)
     try:
-        scene = _scenario(router, scenario, capability, requests, per_s, streamed=streamed)
+        if scenario is None:
+            scene = _published(router, capability, requests, per_s, streamed=streamed)
+        elif capability or requests or per_s or streamed:
+            raise failure("a scenario says what is asked for: leave the other options out")
+        else:
+            scene = load_scenario(scenario)
         policies = _policies(router, alone=alone)
-        with progress_bar(f"simulating {counted(len(policies), 'policy')}") as tell:
+        with progress_bar(f"simulating {len(policies)} policies") as tell:
             told = compare(policies, scene.workload, scene.providers, range(seeds), progress=tell)
     except (KeyError, ValueError) as error:
         raise failure(error) from None
@@ -64,12 +71,11 @@ def simulate(
         print_page(told.page())
 
 
-def _scenario(
+def _published(
     router: CapabilityRouter,
-    path: Path | None,
-    capability: str,
-    requests: int,
-    per_s: float,
+    capability: str | None,
+    requests: int | None,
+    per_s: float | None,
     *,
     streamed: bool,
 ) -> Scenario:
@@ -79,11 +85,14 @@ def _scenario(
         SimulatedProvider,
         Workload,
     )
-    from capability_router.simulation.scenario import Scenario, load_scenario  # noqa: PLC0415 - as above
+    from capability_router.simulation.scenario import Scenario  # noqa: PLC0415 - as above
 
-    if path is not None:
-        return load_scenario(path)
-    workload = Workload(capability, requests, Poisson(per_s), streamed=streamed)
+    workload = Workload(
+        capability or "chat-completion",
+        requests or 20_000,
+        Poisson(per_s or 0.01),
+        streamed=streamed,
+    )
     down = SimulatedProvider(outages=(PUBLISHED_99_58,))
     return Scenario(workload, {model.provider: down for model in router.models})
 

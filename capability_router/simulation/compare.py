@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isnan
+from statistics import fmean
 
-from capability_router.display.blocks import Page, Table
+from capability_router.display.blocks import Block, Branch, Page, Table
 from capability_router.engine.displaying import Bundle
+from capability_router.engine.timing import spell
 from capability_router.simulation.agenda import STARTS_AT
 from capability_router.simulation.intervals import Interval
 from capability_router.simulation.providers import SimulatedProvider
@@ -43,10 +46,12 @@ _SHOWN = {
     "latency_p50_s": "p50",
     "latency_p95_s": "p95",
     "latency_p99_s": "p99",
-    "cost_per_1000_usd": "USD per 1,000",
+    "cost_per_1000_usd": "USD/1,000",
     "attempts_per_request": "attempts",
     "wasted_calls": "wasted",
 }
+_SURE = ("success", "latency_p99_s", "cost_per_1000_usd")
+_FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +107,51 @@ class Comparison:
         return self.page().bundle()
 
     def page(self) -> Page:
-        """Return the figures as a table with intervals."""
+        """Return the figures as tables that fit a terminal, with what has to be known of them."""
         rows = [
-            (policy, *(_told(name, self.figure(policy, name)) for name in _SHOWN))
+            (policy, *(_told(name, self.figure(policy, name).mean) for name in _SHOWN))
             for policy in self.results
         ]
-        worlds = len(self.seeds)
-        heading = "One world" if worlds == 1 else f"Mean over {worlds} worlds, with 95 % intervals"
-        return Page(heading, (Table(("policy", *_SHOWN.values()), rows),))
+        blocks: list[Block] = [Table(("policy", *_SHOWN.values()), rows)]
+        if len(self.seeds) > 1:
+            blocks.append(self._intervals())
+        if remarks := self._remarks():
+            blocks.append(Branch("Remarks", tuple(map(Branch, remarks))))
+        return Page(self._heading(), tuple(blocks))
+
+    def _heading(self) -> str:
+        first = next(iter(self.results.values()))
+        outages = fmean(result.outages for result in first)
+        worlds = "One world" if len(first) == 1 else f"Mean over {len(first)} worlds"
+        span = spell(fmean(result.span_s for result in first))
+        return (
+            f"{worlds}: {first[0].requests:,} requests in {span}, {outages:.3g} outages of models"
+        )
+
+    def _intervals(self) -> Table:
+        heads = [f"{_SHOWN[name]}, 95 %" for name in _SURE]
+        rows = [
+            (policy, *(_range(name, self.figure(policy, name)) for name in _SURE))
+            for policy in self.results
+        ]
+        return Table(("policy", *heads), rows)
+
+    def _remarks(self) -> list[str]:
+        """Say what the figures do not: what was lost, what is not known, and how sure they are."""
+        remarks: list[str] = []
+        for policy, results in self.results.items():
+            lost = sum((Counter(result.errors) for result in results), Counter[str]())
+            if lost:
+                told = ", ".join(f"{count:,} {name}" for name, count in lost.most_common())
+                remarks.append(f"{policy} lost {told}")
+        first = next(iter(self.results.values()))
+        if not any(result.outages for result in first):
+            remarks.append("no outage fell into these worlds: take more requests, or more outages")
+        if unpriced := first[0].unpriced:
+            remarks.append(f"without a price, and counted as free: {', '.join(unpriced)}")
+        if 1 < len(first) < _FEW:
+            remarks.append(f"95 % intervals of fewer than {_FEW} worlds are too narrow")
+        return remarks
 
     def _values(self, policy: str, name: str) -> Sequence[float | None]:
         if name not in FIGURES:
@@ -161,13 +203,12 @@ def _within(progress: Progress, before: int, runs: int, done: int, total: int) -
     progress(before * total + done, runs * total)
 
 
-def _told(name: str, interval: Interval) -> str:
-    if isnan(interval.mean):
-        return "–"
-    show = _SHOWS.get(name, _number)
-    if isnan(interval.low):
-        return show(interval.mean)
-    return f"{show(interval.mean)} ({show(interval.low)} – {show(interval.high)})"
+def _told(name: str, value: float) -> str:
+    return "–" if isnan(value) else _SHOWS.get(name, _number)(value)
+
+
+def _range(name: str, interval: Interval) -> str:
+    return f"{_told(name, interval.low)} – {_told(name, interval.high)}"
 
 
 def _number(value: float) -> str:

@@ -44,6 +44,9 @@ class Interval:
         edge = round(_TAIL * _RESAMPLES)
         return cls(fmean(known), means[edge], means[-1 - edge])
 
+    def __str__(self) -> str:
+        return f"{self.mean:.4g} ({self.low:.4g} – {self.high:.4g})"
+
     def as_dict(self) -> dict[str, float | None]:
         """Return it as JSON-ready values; None where there is no number."""
         ends = {"mean": self.mean, "low": self.low, "high": self.high}

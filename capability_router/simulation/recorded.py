@@ -6,6 +6,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
+from itertools import count, takewhile
 from math import inf
 from os import PathLike
 from pathlib import Path
@@ -22,7 +23,8 @@ from capability_router.simulation.workload import Arrival
 __all__ = ["Basis", "Log", "RecordedTruth", "arrivals_of", "decisions_of"]
 
 Log = str | PathLike[str] | CapabilityRouter | Iterable[Decision]
-"""A file that ``JsonLines`` has written, a router with its last decisions, or decisions."""
+"""A file that ``JsonLines`` has written, with its backups; a router, with its last decisions; or
+decisions."""
 
 _MOMENT_S = 0.001
 """More than a log rounds times by."""
@@ -54,7 +56,7 @@ def decisions_of(log: Log) -> list[Decision]:
     if isinstance(log, CapabilityRouter):
         found = log.decisions
     elif isinstance(log, str | PathLike):
-        found = list(_read(Path(log)))
+        found = [decision for path in _files(Path(log)) for decision in _read(path)]
     else:
         found = list(log)
     if not found:
@@ -203,6 +205,12 @@ def _arrival(number: int, decision: Decision, at: float, *, streamed: bool) -> A
 def _came_at(decision: Decision) -> float:
     """Return when a request came, in seconds since 1970: a log may outlive its process."""
     return decision.wall - (decision.at - decision.started_at)
+
+
+def _files(path: Path) -> list[Path]:
+    """Return a file with those that were begun before it, the oldest first."""
+    older = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    return [*reversed(list(takewhile(Path.exists, older))), path]
 
 
 def _read(path: Path) -> Iterator[Decision]:

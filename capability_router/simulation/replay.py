@@ -12,6 +12,7 @@ from capability_router.display.blocks import Page, Table
 from capability_router.engine.decision import Decision
 from capability_router.engine.displaying import Bundle
 from capability_router.engine.outcome import Attempt, FailureKind
+from capability_router.engine.router import Router
 from capability_router.simulation.contenders import router_of
 from capability_router.simulation.providers import SimulatedProvider, World
 from capability_router.simulation.recorded import (
@@ -256,6 +257,8 @@ def replay(
     decisions = decisions_of(log)
     arrivals = arrivals_of(decisions)
     router = router_of(models_of(policy))
+    if not providers:
+        _check_known(decisions, router)
     starts_at = decisions[0].wall
     truths: list[RecordedTruth] = []
 
@@ -283,6 +286,15 @@ def replay(
         ),
         {each.name.lower(): counts[each] for each in Basis},
     )
+
+
+def _check_known(decisions: Sequence[Decision], router: Router) -> None:
+    tried = {attempt.model for decision in decisions for attempt in decision.attempts}
+    if tried and not tried & {model.id for model in router.models}:
+        raise ValueError(
+            f"the log knows only {', '.join(sorted(tried))}, and the policy has none of these:"
+            " say how its models behave by providers=, or all would be made up"
+        )
 
 
 def _difference(

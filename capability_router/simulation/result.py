@@ -59,7 +59,12 @@ class SimulationResult:
         regret_latency_s: Mean seconds above the fastest possible answer, of those that were
             answered.
         regret_cost_usd: Dollars above the cheapest possible answers, of those that were answered.
-        errors: How the others ended: the names of their errors, with how many there were.
+        span_s: Seconds from the start to the end of the last request.
+        outages: Outages that began in that time, of all models; one of a provider counts for each
+            of its models.
+        unpriced: Ids of the models that have no price, and count as free in every figure of cost.
+        errors: How the others ended: the names of their errors and of the last failure, with how
+            many there were.
         models: How each model has fared, by its id.
     """
 
@@ -79,6 +84,9 @@ class SimulationResult:
     regret_success: float
     regret_latency_s: float
     regret_cost_usd: float
+    span_s: float
+    outages: int
+    unpriced: tuple[str, ...]
     errors: Mapping[str, int]
     models: Mapping[str, ModelResult]
 
@@ -86,6 +94,7 @@ class SimulationResult:
         """Return all of it as JSON-ready values."""
         told: dict[str, object] = {each.name: getattr(self, each.name) for each in fields(self)}
         told["errors"] = dict(self.errors)
+        told["unpriced"] = list(self.unpriced)
         told["models"] = {
             name: {each.name: getattr(model, each.name) for each in fields(model)}
             for name, model in self.models.items()
@@ -105,7 +114,8 @@ class SimulationResult:
     def page(self) -> Page:
         """Return the figures as tables."""
         rows = [
-            ("requests", f"{self.requests:,}"),
+            ("requests", f"{self.requests:,} in {spell(self.span_s)}"),
+            ("outages", f"{self.outages:,}"),
             ("success", f"{self.success:.3%}"),
             ("latency p50", time_of(self.latency_p50_s)),
             ("latency p95", time_of(self.latency_p95_s)),

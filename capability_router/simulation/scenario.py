@@ -185,7 +185,7 @@ def load_scenario(path: str | os.PathLike[str]) -> Scenario:
     text = content(name)
     if isinstance(text, Problem):
         raise ConfigurationError([text])
-    document = read(text, name, References({}, Path(name).parent, {}))
+    document = read(text, name, References(os.environ, Path(name).parent, {}))
     try:
         said = _Scenario.model_validate(document.root)
     except ValidationError as error:

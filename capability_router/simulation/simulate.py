@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil
 
 from capability_router.engine.decision import Decision
+from capability_router.engine.request import CompletionRequest
+from capability_router.engine.router import Router
 from capability_router.simulation.agenda import STARTS_AT
 from capability_router.simulation.contenders import (
     Record,
@@ -14,7 +16,7 @@ from capability_router.simulation.contenders import (
 from capability_router.simulation.providers import SimulatedProvider, World
 from capability_router.simulation.result import SimulationResult
 from capability_router.simulation.scene import Policy, Progress, Scene, models_of
-from capability_router.simulation.workload import Demand
+from capability_router.simulation.workload import Arrival, Demand
 
 __all__ = ["drawn_scene", "simulate"]
 
@@ -55,7 +57,8 @@ def simulate(
     Raises:
         ConfigurationError: If a YAML file is wrong.
         UnknownCapabilityError: If the tree lacks what the workload asks for.
-        ValueError: If ``providers`` names what is neither a provider nor a model.
+        ValueError: If no model serves what it asks for, or ``providers`` names what is neither a
+            provider nor a model.
     """
     scene = drawn_scene(policy, workload, providers or {}, seed, starts_at)
     return scene.play(policy, lambda _, decision: record(decision), progress)
@@ -82,8 +85,18 @@ def drawn_scene(
     """
     router = router_of(models_of(policy))
     arrivals = list(workload.arrivals(seed))
+    _check_served(router, arrivals)
 
     def world() -> World:
         return World(providers, router.models, seed, starts_at)
 
     return Scene(router, arrivals[: ceil(part * len(arrivals))], world, seed, starts_at)
+
+
+def _check_served(router: Router, arrivals: Iterable[Arrival]) -> None:
+    for capability in dict.fromkeys(arrival.request.capability for arrival in arrivals):
+        if not router.candidates(CompletionRequest(capability)):
+            raise ValueError(
+                f"no model can serve {capability!r}: register one at or under it, or ask for"
+                " something else"
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nan
 from operator import itemgetter
@@ -14,6 +14,7 @@ from typing import Any
 
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.model import Model
+from capability_router.engine.outcome import Attempt
 from capability_router.simulation.agenda import SimulatedClock
 from capability_router.simulation.flights import Flight, Leg
 from capability_router.simulation.oracle import Oracle
@@ -44,7 +45,9 @@ class Tally:
 
     def __init__(self, clock: SimulatedClock, requests: int, models: Iterable[Model]) -> None:
         self._clock = clock
-        self._models = {model.id: _Counts() for model in models}
+        known = list(models)
+        self._models = {model.id: _Counts() for model in known}
+        self._unpriced = tuple(model.id for model in known if model.price is None)
         self._latency_s = array("d", [_UNANSWERED]) * requests
         self._first_s = array("d", [_UNANSWERED]) * requests
         self._cost_usd = array("d", [0.0]) * requests
@@ -75,7 +78,7 @@ class Tally:
         if error is None:
             self._latency_s[number] = self._clock.at - came_at
         else:
-            self._errors[type(error).__name__] += 1
+            self._errors[_named(error)] += 1
 
     def result(self, oracle: Oracle, standbys: Standbys, truth: Truth) -> SimulationResult:
         """Sum everything up."""
@@ -99,6 +102,13 @@ class Tally:
             wasted_calls=self._attempts - self._served,
             leave_s=leave_s,
             return_s=return_s,
+            span_s=self._ended_at,
+            outages=sum(
+                outage.start_s <= self._ended_at
+                for model_id in self._models
+                for outage in truth.outages(model_id)
+            ),
+            unpriced=self._unpriced,
             errors=dict(self._errors),
             models={
                 name: ModelResult(
@@ -130,6 +140,13 @@ class Tally:
             "regret_latency_s": late_s / answered if answered else nan,
             "regret_cost_usd": dear_usd,
         }
+
+
+def _named(error: BaseException) -> str:
+    """Return the name of an error, with how the last attempt failed."""
+    attempts: Sequence[Attempt] = getattr(error, "attempts", ())
+    name = type(error).__name__
+    return f"{name} after {attempts[-1].kind}" if attempts else name
 
 
 class Standbys:

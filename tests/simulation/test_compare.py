@@ -6,12 +6,14 @@ from math import isnan
 import pytest
 
 from capability_router.engine.deactivation import ErrorThreshold
+from capability_router.engine.outcome import FailureKind
 from capability_router.engine.retry import RetryPolicy
 from capability_router.registry import strategy
 from capability_router.simulation import (
     Comparison,
     Interval,
     OrderedFallback,
+    Outage,
     Outages,
     Percentiles,
     SimulatedProvider,
@@ -92,7 +94,7 @@ def test_all_of_it_is_json(comparison: Comparison) -> None:
 
 def test_table_has_a_row_for_each_policy(comparison: Comparison) -> None:
     lines = str(comparison).splitlines()
-    assert lines[0] == "Mean over 4 worlds, with 95 % intervals"
+    assert lines[0].startswith("Mean over 4 worlds: 150 requests in 2 min")
     assert [line.split("  ")[0] for line in lines[2:5]] == ["pool", "hasty", "in order"]
     assert comparison._repr_mimebundle_()["text/html"]
 
@@ -100,7 +102,7 @@ def test_table_has_a_row_for_each_policy(comparison: Comparison) -> None:
 def test_one_world_has_no_intervals() -> None:
     found = compare({"pool": pool()}, Workload(CHAT, 20), seeds=[0])
     heading, _, row = str(found).splitlines()[:3]
-    assert heading == "One world"
+    assert heading.startswith("One world: 20 requests in ")
     assert "nan" not in row
     assert "(" not in row
     assert not found.difference("pool", "pool", "success").excludes_zero
@@ -132,3 +134,20 @@ def test_unknown_figures_and_policies_are_refused(comparison: Comparison) -> Non
         comparison.figure("pool", "speed")
     with pytest.raises(KeyError, match="nobody"):
         comparison.figure("nobody", "success")
+
+
+def test_what_has_to_be_known_of_the_figures_is_said() -> None:
+    router = pool("a/x")
+    never = {"a": SimulatedProvider(outages=(Outage(30.0, 60.0, FailureKind.AUTH),))}
+    told = str(compare({"pool": router}, Workload(CHAT, 60), never, range(2)))
+    assert "pool lost" in told
+    assert "after auth" in told
+    assert "without a price, and counted as free: a/x" in told
+    assert "fewer than 10 worlds are too narrow" in told
+    assert "no outage fell into these worlds" not in told
+    assert "no outage fell into these worlds" in str(compare({"pool": router}, Workload(CHAT, 5)))
+
+
+def test_a_capability_that_no_model_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="no model can serve 'ocr': register one"):
+        compare({"pool": pool("a/x")}, Workload("ocr", 5))

@@ -35,6 +35,7 @@ from capability_router.simulation import (
     replay,
     simulate,
 )
+from capability_router.simulation.recorded import decisions_of
 from capability_router.simulation.scene import Policy
 from capability_router.testing.clock import ManualClock
 from tests.simulation.worlds import CHAT, model, pool, steady
@@ -171,7 +172,7 @@ class TestChanges:
         found = replay(log, pool(retry=RetryPolicy(max_attempts=1)))
         assert changes(found) == {"lost": 1}
         assert found.differences[0].basis == "recorded"
-        assert found.result.errors == {"AllModelsFailedError": 1}
+        assert found.result.errors == {"AllModelsFailedError after overloaded": 1}
 
     def test_same_model_serves_after_other_attempts(self) -> None:
         log = [
@@ -323,3 +324,18 @@ def test_progress_is_told() -> None:
     told: list[tuple[int, int]] = []
     replay(log_of(pool(*MODELS)), pool(*MODELS), progress=lambda *each: told.append(each))
     assert told[-1] == (120, 120)
+
+
+def test_log_of_other_models_is_refused_unless_they_are_described() -> None:
+    log = [decision(0.0, attempt("old/model"))]
+    with pytest.raises(ValueError, match="the log knows only old/model"):
+        replay(log, pool("a/x"))
+
+
+def test_files_that_were_begun_before_are_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    for number, name in enumerate(("log.jsonl.2", "log.jsonl.1", "log.jsonl")):
+        told = decision(float(number), attempt("a/x")).as_dict()
+        line = dumps({**told, "record": "decision"})
+        (tmp_path / name).write_text(f"{line}\n", "utf-8")
+    assert [each.started_at for each in decisions_of(path)] == [0.0, 1.0, 2.0]
