@@ -186,13 +186,17 @@ class View:
         attempts = [_attempt(each) for each in mappings(record, "attempts")]
         for attempt in attempts:
             self._take_attempt(attempt, wall)
+        pool, served_by = text(record, "pool"), text(record, "served_by")
+        if pool and served_by:
+            # A log may have begun after its members joined.
+            self._pool(pool).members.setdefault(served_by, Standing())
         at, started_at = number(record, "at"), number(record, "started_at")
         return {
             "record": "decision",
             "wall": wall,
             "capability": text(record, "capability"),
-            "pool": text(record, "pool"),
-            "served_by": text(record, "served_by"),
+            "pool": pool,
+            "served_by": served_by,
             "panic": record.get("panic") is True,
             "degraded_to": text(record, "degraded_to"),
             "took_s": None if at is None or started_at is None else max(0.0, at - started_at),

@@ -206,6 +206,19 @@ def test_a_model_counts_as_active_where_it_is_so_in_every_pool() -> None:
     assert view.counts() == {"active": 1, "standby": 0, "on_trial": 1}
 
 
+def test_who_has_served_a_pool_is_in_it_although_no_event_told_so() -> None:
+    router = CapabilityRouter(clock=ManualClock())
+    router.register(Model("a/x", (CAPABILITIES[0],)))
+    router.add_pool("chat", CAPABILITIES[0])
+    router.call(CAPABILITIES[0], lambda model: model.name)
+    told = router.decisions[0].as_dict()
+    view = View()
+    view.take({**told, "record": "decision"})
+    assert {name: each.state for name, each in view.pools["chat"].members.items()} == {
+        "a/x": "active"
+    }
+
+
 def test_attempts_are_counted_for_their_models() -> None:
     view = viewed(decision("b/2", ("a/1", "rate_limited"), ("c/3", "cancelled"), ("b/2", None)))
     counted = {model: (each.answers, each.failures) for model, each in view.tallies.items()}
