@@ -48,7 +48,7 @@ from capability_router.simulation.scene import Policy
 from tests.connections import connections, run
 
 NAMES = ("alpha", "beta", "gamma")
-REQUESTS = 24
+REQUESTS = 16
 SEED = 5
 KEY = SecretStr("any")
 

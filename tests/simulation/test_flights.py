@@ -77,7 +77,7 @@ def test_deadline_breaks_a_stream_that_flows() -> None:
     result, (decision,) = run(router, requests(0.0, streamed=True), {"a": steady(1.0, 10.0)})
     assert path(decision) == [("a/x", "timeout")]
     assert decision.at == 6.0
-    assert result.errors == {"StreamInterruptedError": 1}
+    assert result.errors == {"StreamInterruptedError after timeout": 1}
     assert result.first_token_p50_s == 1.0
 
 
@@ -86,7 +86,7 @@ def test_no_attempt_starts_or_goes_on_after_the_deadline() -> None:
     hang = {name: SimulatedProvider(outages=HANGS) for name in "abc"}
     result, (decision,) = run(router, requests(0.0), hang)
     assert [each.latency_s for each in decision.attempts] == [3.0, 2.0]
-    assert result.errors == {"AllModelsFailedError": 1}
+    assert result.errors == {"AllModelsFailedError after timeout": 1}
 
 
 def test_timeout_of_a_caller_is_not_held_against_the_model() -> None:
@@ -223,7 +223,7 @@ class TestBrokenStreams:
     def test_caller_is_told_and_has_the_part(self) -> None:
         result, seen = self.broken()
         assert seen == [("a/x", "connection")]
-        assert result.errors == {"StreamInterruptedError": 1}
+        assert result.errors == {"StreamInterruptedError after connection": 1}
         assert result.first_token_p50_s == 1.0
         assert result.success == 0.0
 
@@ -280,7 +280,7 @@ class TestPauses:
         router = pool("a/x", retry=retry(max_wait_s=5.0))
         result, (decision,) = run(router, requests(0.0), {"a": steady(outages=(limited,))})
         assert path(decision) == [("a/x", "rate_limited")]
-        assert result.errors == {"AllModelsFailedError": 1}
+        assert result.errors == {"AllModelsFailedError after rate_limited": 1}
 
 
 def test_rule_waits_and_repeats_as_well() -> None:
@@ -292,7 +292,7 @@ def test_rule_waits_and_repeats_as_well() -> None:
 def test_rule_is_at_an_end_when_a_stream_breaks() -> None:
     told = {"a": steady(cut_rate=1.0)}
     result = simulate(OrderedFallback(pool()), requests(0.0, streamed=True), told)
-    assert result.errors == {"AllModelsFailedError": 1}
+    assert result.errors == {"AllModelsFailedError after connection": 1}
 
 
 def test_pool_passes_over_a_model_that_turns_requests_away() -> None:
