@@ -314,7 +314,7 @@ class UnderCrowding(RouterUnderARandomHand):
 
 
 # Some two thousand in all; the profile decides where it looks further than this.
-EXAMPLES = max(667, settings.default.max_examples if settings.default else 0)
+EXAMPLES = max(500, settings.default.max_examples if settings.default else 0)
 AT_LENGTH = settings(max_examples=EXAMPLES, stateful_step_count=60)
 for machine in (UnderFaults, UnderLimits, UnderCrowding, UnderEverything):
     machine.TestCase.settings = AT_LENGTH
