@@ -14,7 +14,7 @@ from typing import Protocol
 from capability_router.engine.displaying import Bundle
 from capability_router.engine.untrusted import shown
 
-__all__ = ["Block", "Branch", "Page", "Table"]
+__all__ = ["Block", "Branch", "Page", "Paged", "Table"]
 
 _LEFT = ' style="text-align: left"'
 """Notebooks align cells to the right, which tears words from their column."""
@@ -135,6 +135,22 @@ class Page:
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         return self.bundle()
+
+
+class Paged:
+    """Something that shows itself as a page: in a notebook, and as text."""
+
+    __slots__ = ()
+
+    def page(self) -> Page:
+        """Return it as a page."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.page().bundle()["text/plain"]
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        return self.page().bundle()
 
 
 def _rest(omitted: int) -> list[str]:

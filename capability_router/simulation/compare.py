@@ -9,8 +9,7 @@ from functools import partial
 from math import isnan
 from statistics import fmean
 
-from capability_router.display.blocks import Block, Branch, Page, Table
-from capability_router.engine.displaying import Bundle
+from capability_router.display.blocks import Block, Branch, Page, Paged, Table
 from capability_router.engine.timing import spell
 from capability_router.simulation.agenda import STARTS_AT
 from capability_router.simulation.intervals import Interval
@@ -55,7 +54,7 @@ _FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Paged):
     """How several policies have fared in the same worlds.
 
     Attributes:
@@ -99,12 +98,6 @@ class Comparison:
                 for policy, results in self.results.items()
             },
         }
-
-    def __str__(self) -> str:
-        return self.page().bundle()["text/plain"]
-
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.page().bundle()
 
     def page(self) -> Page:
         """Return the figures as tables that fit a terminal, with what has to be known of them."""

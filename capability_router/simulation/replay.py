@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isnan
 
-from capability_router.display.blocks import Page, Table
+from capability_router.display.blocks import Page, Paged, Table
 from capability_router.engine.decision import Decision
-from capability_router.engine.displaying import Bundle
 from capability_router.engine.outcome import Attempt, FailureKind
 from capability_router.engine.router import Router
 from capability_router.simulation.contenders import router_of
@@ -139,7 +138,7 @@ class LogFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Paged):
     """A log under another policy.
 
     Attributes:
@@ -170,12 +169,6 @@ class Replay:
             "rests_on": dict(self.rests_on),
             "differences": [difference.as_dict() for difference in self.differences],
         }
-
-    def __str__(self) -> str:
-        return self.page().bundle()["text/plain"]
-
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.page().bundle()
 
     def page(self, most: int = 20) -> Page:
         """Return the figures and the differences as tables.
@@ -272,18 +265,14 @@ def replay(
     result = scene.play(policy, again.__setitem__, progress)
     basis = truths[-1].basis
     counts = Counter(basis.get(number, Basis.RECORDED) for number in again)
+    found = (
+        _difference(number, arrivals[number].at, before, again[number], basis)
+        for number, before in enumerate(decisions)
+    )
     return Replay(
         LogFigures.of(decisions),
         result,
-        tuple(
-            filter(
-                None,
-                (
-                    _difference(number, arrivals[number].at, before, again[number], basis)
-                    for number, before in enumerate(decisions)
-                ),
-            )
-        ),
+        tuple(each for each in found if each is not None),
         {each.name.lower(): counts[each] for each in Basis},
     )
 

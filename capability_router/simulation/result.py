@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import ceil, inf, isnan
 
-from capability_router.display.blocks import Page, Table
-from capability_router.engine.displaying import Bundle
+from capability_router.display.blocks import Page, Paged, Table
 from capability_router.engine.timing import spell
 
 __all__ = ["ModelResult", "SimulationResult", "percentile", "time_of"]
@@ -31,7 +30,7 @@ class ModelResult:
 
 
 @dataclass(frozen=True, slots=True)
-class SimulationResult:
+class SimulationResult(Paged):
     """How one policy has fared in one world.
 
     Attributes:
@@ -104,12 +103,6 @@ class SimulationResult:
             name: None if isinstance(value, float) and isnan(value) else value
             for name, value in told.items()
         }
-
-    def __str__(self) -> str:
-        return self.page().bundle()["text/plain"]
-
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.page().bundle()
 
     def page(self) -> Page:
         """Return the figures as tables."""

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from math import ceil
 from random import Random
 
-from capability_router.display.blocks import Page, Table
+from capability_router.display.blocks import Page, Paged, Table
 from capability_router.engine.chance import Chance
-from capability_router.engine.displaying import Bundle
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.router import Router
 from capability_router.engine.timing import World
@@ -33,7 +32,7 @@ _PARTS = (9, 3, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
+class Tuning(Paged):
     """What a search has found.
 
     Attributes:
@@ -59,12 +58,6 @@ class Tuning:
             "front": [trial.as_dict() for trial in self.front],
             "trials": [trial.as_dict() for trial in self.trials],
         }
-
-    def __str__(self) -> str:
-        return self.page().bundle()["text/plain"]
-
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.page().bundle()
 
     def page(self) -> Page:
         """Return the front as a table."""
