@@ -1,10 +1,11 @@
-"""The meters of models and providers, each made once and shared by every pool."""
+"""The meters of models, providers and pools, each made once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from capability_router.engine.limits import Limit, Meter, Scope, meters_for
+from capability_router.engine.limits import Limit, Scope
+from capability_router.engine.meter import Meter, meters_for
 from capability_router.engine.model import Model, Provider
 
 __all__ = ["Accounts"]
@@ -15,28 +16,41 @@ class Accounts:
 
     Args:
         providers: How to reach each provider, with its limits.
+
+    Attributes:
+        made: Called with every meter that is new; None for nobody.
     """
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
+        self.made: Callable[[Meter], object] | None = None
         self._meters: dict[Scope, tuple[tuple[Limit, ...], tuple[Meter, ...]]] = {}
 
     def of(self, model: Model) -> tuple[Meter, ...]:
         """Return the meters of a model and of its provider; none where nothing is limited."""
         provider = self._providers.get(model.provider)
-        own = self._at(Scope("model", model.id), model.limits) if model.limits else ()
+        own = self.at(Scope("model", model.id), model.limits) if model.limits else ()
         if provider is None or not provider.limits:
             return own
-        return own + self._at(Scope("provider", provider.id), provider.limits)
+        return own + self.at(Scope("provider", provider.id), provider.limits)
 
-    def forget(self, model: Model) -> None:
-        """Drop the meters of a model that is gone."""
-        self._meters.pop(Scope("model", model.id), None)
+    def forget(self, scope: Scope) -> None:
+        """Drop the meters of a model or a pool that is gone."""
+        self._meters.pop(scope, None)
 
-    def _at(self, scope: Scope, limits: tuple[Limit, ...]) -> tuple[Meter, ...]:
-        """The meters of a scope, made anew where its limits have changed."""
+    def every(self) -> Iterator[Meter]:
+        """Iterate over all meters."""
+        return (meter for _, meters in self._meters.values() for meter in meters)
+
+    def at(self, scope: Scope, limits: tuple[Limit, ...]) -> tuple[Meter, ...]:
+        """Return the meters of a scope, made anew where its limits have changed."""
         found = self._meters.get(scope)
-        if found is None or found[0] != limits:
-            before = found[1] if found else ()
-            found = self._meters[scope] = limits, meters_for(limits, scope, before)
-        return found[1]
+        if found is not None and found[0] == limits:
+            return found[1]
+        before = found[1] if found else ()
+        meters = meters_for(limits, scope, before)
+        self._meters[scope] = limits, meters
+        if self.made is not None:
+            for meter in set(meters).difference(before):
+                self.made(meter)
+        return meters

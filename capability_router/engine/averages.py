@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import exp, inf
 
-__all__ = ["FadingMean"]
+__all__ = ["FadingMean", "FadingRate"]
+
+_RATE_DECAY_S = 60.0
 
 
 class FadingMean:
@@ -32,3 +34,29 @@ class FadingMean:
             self.mean = value
         else:
             self.mean += (value - self.mean) / self._noted
+
+
+class FadingRate:
+    """An amount per second of which older parts fade, with a minute's decay."""
+
+    __slots__ = ("_at", "_sum")
+
+    def __init__(self) -> None:
+        self._sum, self._at = 0.0, 0.0
+
+    def note(self, amount: float, now: float) -> None:
+        """Take in some more, or take some back.
+
+        Args:
+            amount: How much.
+            now: Monotonic seconds.
+        """
+        if now - self._at > 1.0:
+            # Once a second is often enough for an average over a minute.
+            self._sum *= exp((self._at - now) / _RATE_DECAY_S)
+            self._at = now
+        self._sum += amount
+
+    def per_s(self, now: float) -> float:
+        """Return the amount per second, >= 0."""
+        return max(0.0, self._sum * exp((self._at - now) / _RATE_DECAY_S)) / _RATE_DECAY_S

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capability_router.engine.limits import NANO, Meter
+from capability_router.engine.limits import NANO
+from capability_router.engine.meter import Meter
 from capability_router.engine.model import Model
 from capability_router.engine.outcome import Outcome, Usage
 from capability_router.engine.request import CompletionRequest
@@ -47,7 +48,7 @@ def refusing(meters: Sequence[Meter], need: Need, now: float, wall: float) -> Me
     """Return the first meter that has not enough left; None if all have."""
     for meter in meters:
         meter.advance(now, wall)
-        if meter.taken + need[meter.place] > meter.capacity:
+        if meter.taken + need[meter.place] > meter.ceiling:
             return meter
     return None
 

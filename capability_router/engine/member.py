@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import inf
 
 from capability_router.engine.concurrency import fullness
-from capability_router.engine.limits import Meter, Unit
+from capability_router.engine.limits import Unit
+from capability_router.engine.meter import Meter
 from capability_router.engine.model import Model
 from capability_router.engine.reason import ERRORS
 from capability_router.engine.request import CompletionRequest

@@ -74,7 +74,7 @@ class PoolMembers:
         self._rotator = Rotator(self._roster, rotation_policy, self._world)
         self._timetable = Timetable(self._roster, self._rotator, self._world)
         self._agenda = self._timetable.agenda
-        self._till = Till(name, rotation_policy.limits, self._world, self._outbox)
+        self._till = Till(name, rotation_policy.limits, self._accounts, self._world, self._outbox)
         self.rationing = Rationing(self._roster, self._till, self._world)
         self._throttle(rotation_policy.throttling)
         self._terms = Terms(rotation_policy, self._preferences)

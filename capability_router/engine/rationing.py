@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from capability_router.engine.ledger import Reservation
-from capability_router.engine.limits import Meter
 from capability_router.engine.member import Member, Order
+from capability_router.engine.meter import Meter
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.roster import Roster
 from capability_router.engine.selection import SelectionStrategy

@@ -15,8 +15,8 @@ from math import inf
 from capability_router.engine.downtime import Downtime
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.lanes import Lanes
-from capability_router.engine.limits import Meter
 from capability_router.engine.member import Member, Order, Standby
+from capability_router.engine.meter import Meter
 from capability_router.engine.reason import ERRORS, Reason
 from capability_router.engine.state import StandbyState
 

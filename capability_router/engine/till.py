@@ -5,13 +5,15 @@ A pool whose own limit is used up is closed until it resets; its members stay wh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from math import inf
 
+from capability_router.engine.accounts import Accounts
 from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.ledger import Reservation, estimate, refusing, reserve
-from capability_router.engine.limits import Forecast, Limit, Meter, Scope, meters_for
+from capability_router.engine.limits import Forecast, Limit, Scope
 from capability_router.engine.member import Member
+from capability_router.engine.meter import Meter
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.timing import World, spell
 
@@ -24,6 +26,7 @@ class Till:
     Args:
         pool: Name of the pool.
         limits: What may be used of the pool as a whole.
+        accounts: Has every meter.
         world: Clock and source of chance.
         outbox: Takes the events.
 
@@ -33,6 +36,7 @@ class Till:
     """
 
     __slots__ = (
+        "_accounts",
         "_clock",
         "_outbox",
         "_reason",
@@ -42,9 +46,15 @@ class Till:
     )
 
     def __init__(
-        self, pool: str, limits: Sequence[Limit], world: World, outbox: list[RoutingEvent]
+        self,
+        pool: str,
+        limits: tuple[Limit, ...],
+        accounts: Accounts,
+        world: World,
+        outbox: list[RoutingEvent],
     ) -> None:
         self._scope = Scope("pool", pool)
+        self._accounts = accounts
         self._clock = world.clock
         self._outbox = outbox
         self._reason = ""
@@ -52,9 +62,9 @@ class Till:
         self.closed_until = -inf
         self.change(limits)
 
-    def change(self, limits: Sequence[Limit]) -> None:
+    def change(self, limits: tuple[Limit, ...]) -> None:
         """Take other limits; one on the same window as before goes on counting there."""
-        self.meters = meters_for(limits, self._scope, self.meters)
+        self.meters = self._accounts.at(self._scope, limits)
 
     def reserve(self, member: Member, request: CompletionRequest, now: float) -> Reservation | None:
         """Take what a request to a member needs from every limit; None, and nothing, if refused."""
@@ -63,7 +73,10 @@ class Till:
             return ()
         need = estimate(request, member.model, member.state)
         refused = refusing(meters, need, now, self._clock.wall())
-        return reserve(meters, need, now) if refused is None else None
+        if refused is None:
+            return reserve(meters, need, now)
+        refused.ask()
+        return None
 
     def too_small_for(
         self, members: Iterable[Member], request: CompletionRequest, now: float
@@ -137,9 +150,8 @@ class Till:
         need = estimate(request, member.model, member.state)
         for meter in (*self.meters, *member.meters):
             if refusing([meter], need, now, wall) is not None:
-                room = meter.capacity - need[meter.place]
-                at = meter.falls_below(room + 1) if room >= 0 else inf
-                longest = max(longest, (at - now, meter.limit.reason))
+                wait_s = meter.fits_in_s(need[meter.place], now)
+                longest = max(longest, (wait_s, meter.limit.reason))
         return longest
 
     def shortage(self, member: Member, request: CompletionRequest, now: float) -> str:
@@ -149,7 +161,10 @@ class Till:
         meter = refusing(meters, need, now, self._clock.wall())
         if meter is None:
             return ""
-        return f"{meter.limit.reason}: {meter.scope} has too little left of {meter.limit}"
+        whose = f"{meter.limit.reason}: {meter.scope}"
+        if meter.ceiling < meter.capacity:
+            return f"{whose} has too little reserved for this process of {meter.limit}"
+        return f"{whose} has too little left of {meter.limit}"
 
     def forecast(self, members: Iterable[Member], now: float) -> list[Forecast]:
         """Return how long each limit lasts: the pool's, then those of its models and providers."""

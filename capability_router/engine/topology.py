@@ -136,7 +136,7 @@ class Topology:
         del self.models[model_id], self.states[model_id], self._models_of[model.provider][model_id]
         self.providers.of(model.provider).count(models=-1)
         self._ordered_away.pop(model_id, None)
-        self._accounts.forget(model)
+        self._accounts.forget(Scope("model", model_id))
 
     def send_away(self, model_id: str, reason: str) -> None:
         """Move a model to standby in every pool, also in those that it joins later.
@@ -187,6 +187,7 @@ class Topology:
             self._part(pool, self.models[model_id])
         del self.pools[name]
         self._at_node[pool.hierarchy_node].remove(pool)
+        self._accounts.forget(Scope("pool", name))
         self._forget_routes()
 
     def change_pool(

@@ -8,7 +8,8 @@ from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from capability_router.engine.ledger import actual, refusing
-from capability_router.engine.limits import Limit, Meter, Scope
+from capability_router.engine.limits import Limit, Scope
+from capability_router.engine.meter import Meter
 from capability_router.engine.model import Model
 from capability_router.engine.outcome import Failure, FailureKind, Usage
 from capability_router.simulation.chances import Chances

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capability_router.calendars import CalendarReset
-from capability_router.engine.limits import Limit, Meter, Scope, Unit
+from capability_router.engine.limits import Limit, Scope, Unit
+from capability_router.engine.meter import Meter
 from capability_router.engine.model import Model, Provider
 from capability_router.engine.rotation import RotationPolicy
 from tests.engine.building import CHAT, Rig, model
