@@ -6,7 +6,6 @@ Knows leases that have ended, not how they are handed out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
 
 from capability_router.engine.faults import FaultRule
 from capability_router.engine.lease import Lease
@@ -86,20 +85,14 @@ class Assessor:
     def _judge_provider(self, lease: Lease, order: Order, now: float) -> None:
         if order.whole_provider:
             if not self._is_fine_elsewhere(lease):
-                self._send_provider_away(lease.model.provider, order, now)
+                self._topology.send_provider_away(lease.model.provider, order, now)
         elif order.reason == Reason.ERROR_THRESHOLD and self._is_outage(lease):
             down = Order(Reason.PROVIDER_OUTAGE, order.until, whole_provider=True)
-            self._send_provider_away(lease.model.provider, down, now)
+            self._topology.send_provider_away(lease.model.provider, down, now)
 
     def _is_registered(self, lease: Lease) -> bool:
         """Of one that was unregistered meanwhile nothing is learnt, though its id be used again."""
         return self._topology.states.get(lease.model.id) is lease.member.state
-
-    def _send_provider_away(self, provider: str, order: Order, now: float) -> None:
-        for pool in self._topology.pools_with(provider):
-            pool.provider_failed(provider, order, now)
-        until = order.until if order.until < inf else None
-        self._topology.providers.of(provider).send_away(order.reason, until)
 
     def _is_outage(self, lease: Lease) -> bool:
         """Whether so many models of the provider are away for errors that all of them should be."""

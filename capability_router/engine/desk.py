@@ -22,6 +22,7 @@ from capability_router.engine.ledger import give_back, settle
 from capability_router.engine.membership import PoolPreferences
 from capability_router.engine.model import Model, Provider
 from capability_router.engine.outcome import FailureKind, Outcome
+from capability_router.engine.permits import Permits
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.request import CompletionRequest
 from capability_router.engine.rotation import RotationPolicy
@@ -57,6 +58,7 @@ class LeaseDesk:
         self._guard = guard if guard is not None else nullcontext()
         self._lease_ttl_s = lease_ttl_s
         self._accounts = Accounts(self._providers)
+        self._permits = Permits()
         tree = tree if tree is not None else CapabilityTree()
         make = self._make_pool
         self._topology = Topology(tree, self._accounts, lambda node: make(node, node, None, None))
@@ -254,6 +256,7 @@ class LeaseDesk:
             world=self.world,
             guard=self._guard,
             outbox=self._outbox,
+            permits=self._permits,
         )
 
     def _hand_out(self, lease: Lease, tried: Collection[str], now: float) -> None:
@@ -270,7 +273,7 @@ class LeaseDesk:
             self._outbox.append(RoutingEvent(*event, details=details))
         for meter, _, _ in lease.reserved:
             if meter.spent:
-                for pool in self._topology.drawing_on(meter.scope, lease.model):
+                for pool in self._topology.drawing_on(meter.scope):
                     pool.rationing.spent(meter, now)
 
     def _settle(self, lease: Lease, outcome: Outcome | None, now: float) -> None:
@@ -284,7 +287,7 @@ class LeaseDesk:
             settle(lease.reserved, lease.model, outcome, now, self.world.clock.wall())
         for was_spent, (meter, _, _) in zip(before, lease.reserved, strict=True):
             if was_spent != meter.spent:
-                for pool in self._topology.drawing_on(meter.scope, lease.model):
+                for pool in self._topology.drawing_on(meter.scope):
                     rationing = pool.rationing
                     (rationing.refilled if was_spent else rationing.spent)(meter, now)
 

@@ -6,13 +6,12 @@ Knows facts of models and places of the tree, not who is active.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from capability_router.engine.model import Model
 from capability_router.engine.tree import CapabilityTree
 
-__all__ = ["PoolPreferences", "places_of"]
-
+__all__ = ["PoolPreferences", "placed", "places_of"]
 
 _LISTS = ("allowed_providers", "excluded_providers", "model_priority", "provider_priority")
 
@@ -72,3 +71,24 @@ def places_of(model: Model, tree: CapabilityTree) -> frozenset[str]:
 def _places(order: Sequence[str]) -> Mapping[str, int]:
     """The first place of each name, for a list may be long."""
     return {name: place for place, name in reversed(list(enumerate(order)))}
+
+
+def placed(model: Model, tree: CapabilityTree) -> Model:
+    """Return a model with full paths for its capabilities.
+
+    Raises:
+        KeyError: If one of them is no node of the tree.
+        ValueError: If one of them is not a leaf.
+    """
+    paths = tuple(_leaf(model.id, capability, tree) for capability in model.capabilities)
+    return model if paths == model.capabilities else replace(model, capabilities=paths)
+
+
+def _leaf(model_id: str, capability: str, tree: CapabilityTree) -> str:
+    node = tree.resolve(capability)
+    if not node.is_leaf:
+        leaves = ", ".join(leaf.name for leaf in tree.get_leaves(node.path)) or "none yet"
+        raise ValueError(
+            f"model {model_id!r}: {node.path!r} is no leaf; register at its leaves: {leaves}"
+        )
+    return node.path

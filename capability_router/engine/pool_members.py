@@ -6,9 +6,8 @@ request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from math import inf
 
 from capability_router.engine.accounts import Accounts
 from capability_router.engine.chance import draws_of
@@ -17,10 +16,11 @@ from capability_router.engine.events import EventEmitter, Outbox
 from capability_router.engine.evidence import Terms
 from capability_router.engine.inquiry import Inquiry
 from capability_router.engine.lanes import Lanes
-from capability_router.engine.member import Member, Order
+from capability_router.engine.member import Member, Order, Standby
 from capability_router.engine.membership import PoolPreferences, places_of
 from capability_router.engine.model import Model
 from capability_router.engine.observing import ObservabilityConnector
+from capability_router.engine.permits import Permits
 from capability_router.engine.rationing import Rationing
 from capability_router.engine.retry import RetryAccount
 from capability_router.engine.roster import Roster
@@ -56,6 +56,7 @@ class PoolMembers:
         guard: AbstractContextManager[object] | None = None,
         observability: ObservabilityConnector | None = None,
         outbox: Outbox | None = None,
+        permits: Permits | None = None,
     ) -> None:
         self._tree = tree if tree is not None else CapabilityTree()
         self.name = name
@@ -70,7 +71,7 @@ class PoolMembers:
         self._world = world or default_world()
         self._guard = guard if guard is not None else nullcontext()
         self._lanes = Lanes(rotation_policy.selection, self._world.rng)
-        self._roster = Roster(name, self._lanes, self._outbox)
+        self._roster = Roster(name, self._lanes, self._outbox, permits or Permits())
         self._rotator = Rotator(self._roster, rotation_policy, self._world)
         self._timetable = Timetable(self._roster, self._rotator, self._world)
         self._agenda = self._timetable.agenda
@@ -183,13 +184,69 @@ class PoolMembers:
         self._timetable.lift_what_is_over(self.now())
         self.rationing.look_again(self.now())
 
-    def send_away(self, model: Model, reason: str) -> bool:
-        """Move a model to standby by a person's order; return whether only a person ends it."""
+    def send_away(self, model: Model, reason: str, until: float | None = None) -> Order:
+        """Move a model to standby by a person's order, which is returned.
+
+        Args:
+            model: Who leaves.
+            reason: Why.
+            until: Monotonic seconds when it is active again; None for what the policy says.
+        """
         now = self.now()
         member = self._member(model)
-        order = self._rotator.order(member, reason, now)
+        if until is None:
+            order = self._rotator.order(member, reason, now)
+        else:
+            order = Order(reason, until, probe=False)
         self._roster.send_away(member, order, now)
-        return order.until == inf
+        return order
+
+    def lift(self, model_id: str, reason: str) -> None:
+        """Lift what holds a member for one reason."""
+        member = self._roster.members.get(model_id)
+        if member is not None and member.standby is not None:
+            self._roster.lift(member, lambda order: order.reason == reason, self.now())
+
+    def hear_of(self, model_id: str, order: Order, step: int) -> Order | None:
+        """Let an order that was given in another process hold here as well.
+
+        Args:
+            model_id: Whom it concerns.
+            order: The order.
+            step: Growth steps of the next standby, as they are there.
+
+        Returns:
+            What holds the model for that reason now; None if nothing does, because the pool may
+            lose no more of its members, or does not have it.
+        """
+        member = self._roster.members.get(model_id)
+        if member is None:
+            return None
+        member.step = max(member.step, step)
+        self._rotator.send_away(member, order, self.now())
+        return member.standby.orders.get(order.key) if member.standby else None
+
+    def hear_end(self, model_id: str, order: Order) -> None:
+        """Lift an order that another process has lifted, if it is still the same here."""
+        member = self._roster.members.get(model_id)
+        standby = member.standby if member else None
+        if member and standby and standby.orders.get(order.key) is order:
+            self._rotator.lifted_elsewhere(member, order, self.now())
+
+    def held_orders(self) -> Iterator[tuple[str, Order, int]]:
+        """Iterate over the orders that hold members, with their ids and growth steps."""
+        for model_id, member in self._roster.standby.items():
+            orders = member.standby.orders.values() if member.standby else ()
+            for order in orders:
+                yield model_id, order, member.step
+
+    def trial_of(self, model_id: str, now: float) -> Standby | None:
+        """Return the standby of a member whose trial is due or in flight; None if neither is."""
+        member = self._roster.members.get(model_id)
+        standby = member.standby if member else None
+        if standby is None or not (standby.on_trial or standby.order.until <= now):
+            return None
+        return standby
 
     def take_back(self, model: Model) -> None:
         """Move a model back to active by a person's order, unless a limit holds it back."""

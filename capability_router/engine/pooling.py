@@ -157,7 +157,8 @@ class RoutedPool(PoolMembers):
         self._timetable.run(now)
         if self._till.closed_until > now:
             return None
-        due = [*preferred(self._roster.due(now, node), request.prefers)]
+        looked = self._roster.due(now, node, asking=False)
+        due = [*preferred(looked, request.prefers)]
         fits = next((m for m in due if self._fits(m, request, node, tried, now)), None)
         if fits is not None and trial_first and not tried and not request.prefers:
             return self.evidence(request, node, tried, now, fits, Why.TRIAL)

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     """A planned window is open."""
     DEPRECATED = "deprecated"
     """The model's last day has passed."""
+    DRAINED = "drained"
+    """A person sent its whole provider away."""
     MANUAL = "manual"
     """A person sent it away, and only a person brings it back."""
 

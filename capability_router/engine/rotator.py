@@ -80,6 +80,12 @@ class Rotator:
         own = standby is trial
         self._roster.lift(member, lambda o: o.probe and o.until < inf, now, trial_over=own)
 
+    def lifted_elsewhere(self, member: Member, order: Order, now: float) -> None:
+        """Lift an order that another process has found to be over."""
+        if member.standby is not None:
+            self._forgive(member, member.standby)
+            self._roster.lift(member, lambda each: each is order, now)
+
     def provider_recovered(self, member: Member, now: float) -> None:
         """Lift what holds a member for its whole provider."""
         if member.standby is not None:

@@ -1,32 +1,32 @@
 """The router of the engine: its models and pools, as they are declared and changed.
 
-What happens to a single request is for ``desk``, and what would happen for ``foresight``, which
-this extends.
+What happens to a single request is for ``desk``, what would happen for ``foresight``, and what
+people order for ``steering``, which this extends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from capability_router.engine.blueprint import Blueprint, PoolSpec, try_selects
 from capability_router.engine.events import EventType, RoutingEvent
-from capability_router.engine.foresight import Foresight
-from capability_router.engine.membership import PoolPreferences
+from capability_router.engine.membership import PoolPreferences, placed
 from capability_router.engine.model import Model, Provider
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.provider_health import ProviderHealth
-from capability_router.engine.reason import Reason
+from capability_router.engine.replica import Replica
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.state import ModelState
 from capability_router.engine.statistics import RouterStatistics, Statistics
+from capability_router.engine.steering import Steering
 from capability_router.engine.timing import World
-from capability_router.engine.topology import placed
 
 __all__ = ["Router"]
 
 
-class Router(Foresight):
+class Router(Steering):
     """Models, pools and leases; each public method is one step under the guard.
 
     Args:
@@ -103,6 +103,18 @@ class Router(Foresight):
             for name, own in of_provider.items()
         }
         return RouterStatistics(now, wall, models, providers, in_pools)
+
+    @property
+    def replica(self) -> Replica:
+        """This router as one of several that work as one, for whoever keeps what they share."""
+        return Replica(self._topology, self._accounts, self._permits, self.world.clock)
+
+    @contextmanager
+    def step(self) -> Generator[None]:
+        """Hold the guard, and hand out the events of what is done under it afterwards."""
+        with self._guard:
+            yield
+        self._publish()
 
     @property
     def revision(self) -> int:
@@ -238,30 +250,6 @@ class Router(Foresight):
             pool = self._topology.pool(name)
         self._publish()
         return pool
-
-    def deactivate(self, model_id: str, reason: str = Reason.MANUAL) -> None:
-        """Move a model to standby in all of its pools, also in those that it joins later.
-
-        Args:
-            model_id: Id of the model.
-            reason: Why; see ``CapabilityPool.deactivate``.
-
-        Raises:
-            UnknownModelError: If it is not registered.
-        """
-        with self._guard:
-            self._topology.send_away(model_id, reason)
-        self._publish()
-
-    def recover(self, model_id: str) -> None:
-        """Move a model back to active in all of its pools.
-
-        Raises:
-            UnknownModelError: If it is not registered.
-        """
-        with self._guard:
-            self._topology.take_back(model_id)
-        self._publish()
 
     def configure(self, blueprint: Blueprint) -> None:
         """Become what a configuration says, in one step; called again, become what another says.

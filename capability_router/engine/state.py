@@ -234,6 +234,28 @@ class ModelState(Tally):
         """Return the same for the first token, as it has faded since the last stream."""
         return self.first_token_s * exp((self._first_token_at - now) / _LATENCY_DECAY_S)
 
+    def hear_latency(
+        self, latency_s: float, first_token_s: float, age_s: float, now: float
+    ) -> None:
+        """Take over how slow another process has found it, where this one has not measured lately.
+
+        Args:
+            latency_s: The moving average there, > 0; 0 if not known.
+            first_token_s: The same for the first token.
+            age_s: Seconds since it was measured, >= 0.
+            now: Monotonic seconds.
+        """
+        measured_at = now - age_s
+        if latency_s and self._timed_at < min(measured_at, now - _LATENCY_DECAY_S):
+            self.latency_s, self._timed_at = latency_s, measured_at
+        if first_token_s and self._first_token_at < min(measured_at, now - _LATENCY_DECAY_S):
+            self.first_token_s, self._first_token_at = first_token_s, measured_at
+
+    @property
+    def timed_at(self) -> float:
+        """Monotonic seconds of the last measurement of latency; ``-inf`` before the first."""
+        return self._timed_at
+
     def _time(self, latency_s: float, first_token_s: float | None, now: float) -> None:
         kept = exp((self._timed_at - now) / _LATENCY_DECAY_S)
         self._timed_at = now

@@ -6,7 +6,7 @@ Knows no request and no lease. The caller holds the guard and publishes the even
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from math import inf
 
 from capability_router.engine.accounts import Accounts
 from capability_router.engine.concurrency import slots_for
@@ -18,7 +18,8 @@ from capability_router.engine.errors import (
     nearest,
 )
 from capability_router.engine.limits import Scope
-from capability_router.engine.membership import PoolPreferences, places_of
+from capability_router.engine.member import Order
+from capability_router.engine.membership import PoolPreferences, placed, places_of
 from capability_router.engine.model import Model
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.providers import Providers
@@ -26,7 +27,7 @@ from capability_router.engine.rotation import Degrade, RotationPolicy
 from capability_router.engine.state import ModelState
 from capability_router.engine.tree import CapabilityTree
 
-__all__ = ["Topology", "placed"]
+__all__ = ["Topology"]
 
 
 class Topology:
@@ -40,6 +41,7 @@ class Topology:
     Attributes:
         version: Grows with every change after which other pools may serve a request.
         revision: Grows with every change after which other models may serve one.
+        by_hand: What people have ordered, by the model or provider that it is about.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Topology:
         self._of_model: dict[str, list[CapabilityPool]] = {}
         self._of_provider: dict[str, dict[CapabilityPool, int]] = {}
         self._models_of: dict[str, dict[str, Model]] = {}
-        self._ordered_away: dict[str, str] = {}
+        self.by_hand: dict[Scope, Order] = {}
         self._implicit: dict[str, CapabilityPool] = {}
         self._covering: dict[str, tuple[CapabilityPool, ...]] = {}
 
@@ -135,11 +137,17 @@ class Topology:
             self._count(model.provider, pool, -1)
         del self.models[model_id], self.states[model_id], self._models_of[model.provider][model_id]
         self.providers.of(model.provider).count(models=-1)
-        self._ordered_away.pop(model_id, None)
+        self.by_hand.pop(Scope("model", model_id), None)
         self._accounts.forget(Scope("model", model_id))
 
-    def send_away(self, model_id: str, reason: str) -> None:
+    def send_away(self, model_id: str, reason: str, until: float | None = None) -> None:
         """Move a model to standby in every pool, also in those that it joins later.
+
+        Args:
+            model_id: Id of the model.
+            reason: Why.
+            until: Monotonic seconds when it is active again; None for what each pool's policy
+                says of the reason.
 
         Raises:
             UnknownModelError: If it is not registered.
@@ -148,10 +156,44 @@ class Topology:
         if not self._of_model[model_id]:
             # Somewhere it has to be written down, for the pools that come.
             self.covering(model.capabilities[0])
-        by_hand = [pool.send_away(model, reason) for pool in self._of_model[model_id]]
-        # An order that ends by itself is for now; one that only a person lifts is for later too.
-        if all(by_hand):
-            self._ordered_away[model_id] = reason
+        orders = [pool.send_away(model, reason, until) for pool in self._of_model[model_id]]
+        # A cooldown is for now; what a person has fixed is for pools that come as well.
+        if until is not None or all(order.until == inf for order in orders):
+            self.by_hand[Scope("model", model_id)] = orders[0]
+
+    def send_provider_away(self, provider: str, order: Order, now: float) -> None:
+        """Move every model of a provider to standby."""
+        for pool in self.pools_with(provider):
+            pool.provider_failed(provider, order, now)
+        until = order.until if order.until < inf else None
+        self.providers.of(provider).send_away(order.reason, until)
+
+    def drain(self, provider: str, reason: str, until: float) -> None:
+        """Move every model of a provider to standby, also those that come later.
+
+        Args:
+            provider: Its id.
+            reason: Why.
+            until: Monotonic seconds when they are active again; ``inf`` if only by hand.
+        """
+        order = Order(reason, until, whole_provider=True, probe=False)
+        self.by_hand[Scope("provider", provider)] = order
+        for pool in self.pools_with(provider):
+            self.send_provider_away(provider, order, pool.now())
+            break
+
+    def lift_by_hand(self, model_id: str) -> None:
+        """End what a person has ordered about a model, and nothing else that holds it."""
+        order = self.by_hand.pop(Scope("model", model_id), None)
+        if order is not None:
+            for pool in self._of_model.get(model_id, []):
+                pool.lift(model_id, order.reason)
+
+    def take_provider_back(self, provider: str) -> None:
+        """Lift what holds the models of a provider for the whole of it."""
+        self.by_hand.pop(Scope("provider", provider), None)
+        for pool in self.pools_with(provider):
+            pool.provider_recovered(provider, pool.now())
 
     def take_back(self, model_id: str) -> None:
         """Move a model back to active in every pool.
@@ -160,7 +202,7 @@ class Topology:
             UnknownModelError: If it is not registered.
         """
         model = self.model(model_id)
-        self._ordered_away.pop(model_id, None)
+        self.by_hand.pop(Scope("model", model_id), None)
         for pool in self._of_model[model_id]:
             pool.take_back(model)
 
@@ -254,14 +296,13 @@ class Topology:
             elif ancestors:
                 yield from (path for path in ancestors[0].children if path != node)
 
-    def drawing_on(self, scope: Scope, model: Model) -> list[CapabilityPool]:
-        """Return the pools whose requests draw on a limit that a request to a model draws on."""
+    def drawing_on(self, scope: Scope) -> list[CapabilityPool]:
+        """Return the pools whose requests draw on the limits of a model, provider or pool."""
         if scope.kind == "pool":
-            # Not by the model: that may have left the pool since.
             return [pool for pool in self.every_pool() if pool.name == scope.name]
         if scope.kind == "provider":
             return self.pools_with(scope.name)
-        return self.pools_of(model)
+        return self._of_model.get(scope.name, [])
 
     def pools_of(self, model: Model) -> list[CapabilityPool]:
         """Return every pool the model is in; none if it is no longer registered."""
@@ -330,8 +371,9 @@ class Topology:
         self._count(model.provider, pool, 1)
         pool.join(model)
         pool.take_over(model.id, elsewhere)
-        if model.id in self._ordered_away:
-            pool.send_away(model, self._ordered_away[model.id])
+        ordered = (Scope("provider", model.provider), Scope("model", model.id))
+        by_hand = (self.by_hand.get(scope) for scope in ordered)
+        pool.take_over(model.id, (o for o in by_hand if o is not None and o.until > pool.now()))
 
     def _part(self, pool: CapabilityPool, model: Model) -> None:
         self.revision += 1
@@ -350,24 +392,3 @@ class Topology:
         pools[pool] = pools.get(pool, 0) + change
         if not pools[pool]:
             del pools[pool]
-
-
-def placed(model: Model, tree: CapabilityTree) -> Model:
-    """Return a model with full paths for its capabilities.
-
-    Raises:
-        KeyError: If one of them is no node of the tree.
-        ValueError: If one of them is not a leaf.
-    """
-    paths = tuple(_leaf(model.id, capability, tree) for capability in model.capabilities)
-    return model if paths == model.capabilities else replace(model, capabilities=paths)
-
-
-def _leaf(model_id: str, capability: str, tree: CapabilityTree) -> str:
-    node = tree.resolve(capability)
-    if not node.is_leaf:
-        leaves = ", ".join(leaf.name for leaf in tree.get_leaves(node.path)) or "none yet"
-        raise ValueError(
-            f"model {model_id!r}: {node.path!r} is no leaf; register at its leaves: {leaves}"
-        )
-    return node.path

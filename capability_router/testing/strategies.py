@@ -8,8 +8,8 @@ from random import Random
 from typing import TypeVar
 
 from capability_router.engine.limits import Limit, Scope, Unit
-from capability_router.engine.meter import Meter
 from capability_router.engine.member import Member
+from capability_router.engine.meter import Meter
 from capability_router.engine.model import Model, Price
 from capability_router.engine.outcome import Usage
 from capability_router.engine.request import CompletionRequest

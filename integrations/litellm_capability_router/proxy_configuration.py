@@ -12,7 +12,7 @@ from typing import Any
 from capability_router import CapabilityRouter, Catalogue, ConfigurationError, Model, Problem
 from capability_router.config import load
 from capability_router.engine.blueprint import Blueprint
-from capability_router.engine.topology import placed
+from capability_router.engine.membership import placed
 from litellm_capability_router.declarations import declared_models
 
 __all__ = ["SECTION", "VARIABLE", "configured_router"]

@@ -14,8 +14,8 @@ from capability_router import registry
 from capability_router.calendars import CalendarReset
 from capability_router.engine.headroom import RateLimitAware
 from capability_router.engine.limits import Limit, Scope, Unit
-from capability_router.engine.meter import Meter
 from capability_router.engine.member import Member
+from capability_router.engine.meter import Meter
 from capability_router.engine.model import Model, Provider
 from capability_router.engine.outcome import Outcome, Usage
 from capability_router.engine.request import CompletionRequest
