@@ -37,6 +37,10 @@ class EventType(StrEnum):
     PROVIDER_HEALTH_CHANGED = "provider_health_changed"
     MODELS_UPDATED = "models_updated"
     MODELS_DISCOVERED = "models_discovered"
+    STATE_STORE_LOST = "state_store_lost"
+    STATE_STORE_RETURNED = "state_store_returned"
+    STATE_DAMAGED = "state_damaged"
+    CONFIGURATION_DIFFERS = "configuration_differs"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,6 @@ class Meter:
         place: Place of its unit in a need.
         capacity: How much may be taken: US dollars in parts of ``NANO``, all else in ones.
         ceiling: How much may have been taken before this process takes no more, <= ``capacity``.
-        low: How much may have been taken before more should be reserved; ``inf`` where nothing is.
         taken: How much is taken in the current window, >= 0.
         true_until: Monotonic seconds until which ``taken`` holds if nothing more is taken.
         rate: How fast this process uses it.
@@ -73,7 +72,6 @@ class Meter:
         "capacity",
         "ceiling",
         "limit",
-        "low",
         "place",
         "rate",
         "scope",
@@ -87,7 +85,6 @@ class Meter:
         self.scope = scope
         self.place = _PLACE[limit.unit]
         self.capacity = self.ceiling = int(limit.amount * (NANO if limit.unit is Unit.USD else 1))
-        self.low = inf
         self.taken = 0
         self.rate = FadingRate()
         self.shared: SharedUse | None = None
@@ -140,8 +137,6 @@ class Meter:
         self.taken += amount
         self._buckets[self._bucket] = self._buckets.get(self._bucket, 0) + amount
         self.rate.note(amount, now)
-        if self.taken >= self.low:
-            self.ask()
         return self._bucket
 
     def correct(self, bucket: int, change: int, now: float) -> None:
@@ -157,9 +152,14 @@ class Meter:
             self.taken += change
             self.rate.note(change, now)
 
-    def ask(self) -> None:
-        """Let more be reserved soon, where it is reserved."""
+    def ask(self, need: int) -> None:
+        """Let more be reserved at once, where it is reserved.
+
+        Args:
+            need: The amount that was refused, >= 0.
+        """
         if self.shared is not None:
+            self.shared.asked = max(self.shared.asked, need)
             self.shared.ask()
 
     def resets_in_s(self, now: float, wall: float) -> float:
@@ -239,18 +239,26 @@ class Meter:
         """Count together with other processes, from now on.
 
         Args:
-            ask: Called when more should be reserved soon; returns at once.
+            ask: Called when more should be reserved at once; it only says so to a thread.
             ahead_s: Seconds that the clock of the store is ahead of the monotonic one, at most.
             now: Monotonic seconds.
         """
         if self.shared is None:
             self.shared = SharedUse(ask)
             if self.limit.strict:
-                self.ceiling, self.low = self.taken, 0
+                self.ceiling = self.taken
         moved_s = ahead_s - self.shared.ahead_s
         # Less than a bucket is the inaccuracy of comparing clocks, unless the store is ahead.
         if moved_s > 0 or -moved_s >= min(1.0, self._width_s):
             self._move(ahead_s, now)
+
+    def disown(self) -> None:
+        """Give up what is reserved, and take what was used as told: that was another process."""
+        if self.shared is not None:
+            self.shared.told = dict(self._buckets)
+            self.shared.held = 0
+            if self.limit.strict:
+                self.ceiling = self.taken
 
     def untold(self) -> dict[int, int]:
         """Return what this process has used and not told, by bucket; none if it is not shared."""
@@ -284,9 +292,7 @@ class Meter:
         # What is held in a calendar window counts as used when it has expired, so it may be.
         shared.held_until = inf if rolling is None else now + held_s
         if self.limit.strict:
-            left = max(0, held - sum(self.untold().values()))
-            self.ceiling = self.taken + left
-            self.low = self.ceiling - held // 2
+            self.ceiling = self.taken + max(0, held - sum(self.untold().values()))
         self._note_next(now)
 
     def _wall(self, now: float, wall: float) -> float:
@@ -311,7 +317,7 @@ class Meter:
             self.shared.told.clear()
             self.shared.elsewhere = self.shared.held = 0
             if self.limit.strict:
-                self.ceiling, self.low = 0, 0
+                self.ceiling = 0
 
     def _slide(self, now: float) -> None:
         at = now + self.shared.ahead_s if self.shared else now
@@ -337,7 +343,6 @@ class Meter:
         self.taken -= amount
         if self.shared is not None and self.limit.strict:
             self.ceiling -= amount
-            self.low -= amount
 
     def _note_next(self, now: float) -> None:
         """Note when a rolling window has to be looked at next."""

@@ -6,8 +6,9 @@ Nothing here locks: the caller holds the guard, and hands out the events after i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 
 from capability_router.engine.accounts import Accounts
 from capability_router.engine.errors import UnknownCapabilityError
@@ -97,8 +98,14 @@ class Replica:
             What holds the model for that reason now; None if nothing does, because the pool may
             lose no more of its members, or there is no such pool or model.
         """
-        pool = self._pool(held.pool)
-        return pool.hear_of(held.model, held.order, held.step) if pool else None
+        pool, model = self._pool(held.pool), self._topology.models.get(held.model)
+        if pool is None or model is None:
+            return None
+        order = pool.hear_of(held.model, held.order, held.step)
+        if order is not None and order.whole_provider:
+            until = order.until if order.until < inf else None
+            self._topology.providers.of(model.provider).send_away(order.reason, until)
+        return order
 
     def hear_end(self, held: HeldOrder) -> None:
         """Lift an order that another process has lifted, if it is still the same here."""
@@ -125,6 +132,16 @@ class Replica:
             topology.lift_by_hand(scope.name)
         else:
             topology.send_away(scope.name, order.reason, order.until)
+
+    def share_limits(self, share: Callable[[Meter], object]) -> None:
+        """Let every limit be shared, also each that comes later.
+
+        Args:
+            share: Called with each meter.
+        """
+        self._accounts.made = share
+        for meter in self._accounts.every():
+            share(meter)
 
     def meters(self) -> Iterator[Meter]:
         """Iterate over the meters of all limits."""

@@ -14,10 +14,12 @@ class SharedUse:
     """The part of a meter that is told to other processes and heard from them.
 
     Args:
-        ask: Called, under the guard, when more should be reserved soon; returns at once.
+        ask: Called, under the guard, when more should be reserved at once; it only says so to
+            a thread.
 
     Attributes:
         ahead_s: Seconds that the clock of the store is ahead of the monotonic one, at most.
+        asked: The largest amount that was refused since more was reserved last, >= 0.
         told: What this process has used and told, by bucket.
         elsewhere: What the others have used or reserved, as was heard last, >= 0.
         elsewhere_until: Monotonic seconds after which all of that has left the window.
@@ -30,6 +32,7 @@ class SharedUse:
     __slots__ = (
         "ahead_s",
         "ask",
+        "asked",
         "elsewhere",
         "elsewhere_until",
         "frees_at",
@@ -42,6 +45,7 @@ class SharedUse:
     def __init__(self, ask: Callable[[], object]) -> None:
         self.ask = ask
         self.ahead_s = 0.0
+        self.asked = 0
         self.told: dict[int, int] = {}
         self.elsewhere = 0
         self.elsewhere_until = inf

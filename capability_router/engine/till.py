@@ -75,7 +75,7 @@ class Till:
         refused = refusing(meters, need, now, self._clock.wall())
         if refused is None:
             return reserve(meters, need, now)
-        refused.ask()
+        refused.ask(need[refused.place])
         return None
 
     def too_small_for(

@@ -94,6 +94,9 @@ class Topology:
         self.states[model.id] = ModelState(slots=slots, provider=provider)
         self._of_model[model.id] = []
         self._models_of.setdefault(model.provider, {})[model.id] = model
+        # Now, and not with the first request: of a limit that is shared, something has to be
+        # reserved before.
+        self._accounts.of(model)
         self._join_all(model)
         return model
 
@@ -178,9 +181,11 @@ class Topology:
         """
         order = Order(reason, until, whole_provider=True, probe=False)
         self.by_hand[Scope("provider", provider)] = order
-        for pool in self.pools_with(provider):
+        for model in self.models_of(provider):
+            if not self._of_model[model.id]:
+                self.covering(model.capabilities[0])
+        for pool in self.pools_with(provider)[:1]:
             self.send_provider_away(provider, order, pool.now())
-            break
 
     def lift_by_hand(self, model_id: str) -> None:
         """End what a person has ordered about a model, and nothing else that holds it."""
