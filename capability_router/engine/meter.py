@@ -351,7 +351,7 @@ class Meter:
         ends_at = self._leaves_at(self._bucket - BUCKETS)
         if self.shared is not None:
             later = (self.shared.elsewhere_until, self.shared.held_until)
-            ends_at = min(ends_at, *(at for at in later if at > now))
+            ends_at = min([ends_at, *(at for at in later if at > now)])
         self.true_until = self._changes_at = ends_at
 
     def _move(self, ahead_s: float, now: float) -> None:

@@ -110,7 +110,7 @@ def test_what_a_provider_allows_is_shared_by_all_of_its_models() -> None:
 
 
 def test_a_store_that_was_emptied_is_told_everything_again() -> None:
-    fleet = Fleet(2, models=(limited(100), *TWO[1:]))
+    fleet = Fleet(2, models=(limited(100), Model("beta/y", CHAT)))
     first, second = fleet.processes
     asked(first, 20)
     first.router.deactivate("beta/y")
