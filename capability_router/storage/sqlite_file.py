@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from capability_router.storage.sqlite_faults import damage
+from capability_router.storage.sqlite_faults import damage, is_damage
 from capability_router.storage.store import StoreError, StoreFault
 
 __all__ = ["APPLICATION_ID", "Identity", "SqliteFile", "Step", "transaction"]
@@ -27,6 +28,8 @@ Identity = tuple[int, int]
 Step = Callable[[sqlite3.Connection], None]
 """Brings the tables from one version to the next, within a transaction."""
 
+_WHOSE = """SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)
+    FROM pragma_application_id, pragma_user_version"""
 _BESIDE = ("-wal", "-shm")
 _LOG = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ class SqliteFile:
     Attributes:
         path: The file, absolute: a process that goes to another folder keeps to it.
         timeout_s: As given.
-        wall: As given.
+        moved: The names under which damaged files are kept, since somebody has asked for them.
     """
 
     def __init__(
@@ -56,7 +59,8 @@ class SqliteFile:
     ) -> None:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps ".."
         self.timeout_s = timeout_s
-        self.wall = wall
+        self.moved: deque[str] = deque()
+        self._wall = wall
         self._steps = steps
 
     def identity(self) -> Identity | None:
@@ -67,45 +71,26 @@ class SqliteFile:
             return None
         return found.st_dev, found.st_ino
 
-    def connect(self) -> sqlite3.Connection:
-        """Open the file, which need not be ours.
+    def open(self) -> tuple[sqlite3.Connection, Identity | None]:
+        """Open the file, with its tables made or brought forward; a damaged one is moved aside.
+
+        Returns:
+            The connection, and which file it is to.
 
         Raises:
-            StoreError: If it is somebody else's; it has not been touched.
+            StoreError: If it is somebody else's or of a newer version: it has not been touched.
             sqlite3.Error: If it cannot be opened.
         """
         self._look()
-        connection = sqlite3.connect(
-            self.path, timeout=self.timeout_s, isolation_level=None, check_same_thread=False
-        )
-        connection.text_factory = _text
-        return connection
+        with self._alone():
+            try:
+                return self._opened()
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+            return self._opened()
 
-    def prepare(self, connection: sqlite3.Connection) -> None:
-        """Make the tables of a file that has just been opened, or migrate them.
-
-        Raises:
-            StoreError: If it is not ours, or of a newer version.
-            sqlite3.Error: If it is damaged or cannot be written.
-        """
-        connection.execute("PRAGMA synchronous = NORMAL")
-        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            self._check(connection)
-            # Two processes that change it at once would fail without waiting for each other.
-            with self._alone():
-                connection.execute("PRAGMA journal_mode = WAL")
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise damage(str(verdict))
-        if self._check(connection) < len(self._steps):
-            with transaction(connection):
-                # Another process may have done it meanwhile.
-                for step in self._steps[self._check(connection) :]:
-                    step(connection)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {len(self._steps)}")
-
-    def set_aside(self, damaged: Identity | None) -> Path | None:
+    def set_aside(self, damaged: Identity | None) -> None:
         """Give a damaged file another name, unless somebody else has.
 
         It must still be open: its last connection would otherwise delete what is beside it.
@@ -113,20 +98,44 @@ class SqliteFile:
         Args:
             damaged: Which file.
 
-        Returns:
-            Its new name; None if it has been moved already.
-
         Raises:
             StoreError: If it cannot be moved.
+            sqlite3.Error: If somebody else is opening it for too long.
         """
+        with self._alone():
+            if damaged is not None and self.identity() == damaged:
+                self._move()
+
+    def _opened(self) -> tuple[sqlite3.Connection, Identity | None]:
+        # If the file is replaced in between, it will be opened anew with the next use.
+        before = self.identity()
+        connection = sqlite3.connect(
+            self.path, timeout=self.timeout_s, isolation_level=None, check_same_thread=False
+        )
         try:
-            with self._alone():
-                return self._moved() if self.identity() == damaged else None
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(
-                StoreFault.CORRUPT,
-                f"{str(self.path)!r} is damaged and cannot be moved aside ({error}): move it away",
-            ) from error
+            connection.text_factory = _text
+            self._prepare(connection)
+        except BaseException as error:
+            with closing(connection):
+                if isinstance(error, sqlite3.Error) and is_damage(error):
+                    self._move()
+            raise
+        return connection, before or self.identity()
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            self._check(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise damage(str(verdict))
+        if self._check(connection) < len(self._steps):
+            with transaction(connection):
+                for step in self._steps[self._check(connection) :]:
+                    step(connection)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {len(self._steps)}")
 
     def _look(self) -> None:
         """Look whose file it is without leaving a trace, not even a lock."""
@@ -139,9 +148,8 @@ class SqliteFile:
 
     def _check(self, connection: sqlite3.Connection) -> int:
         """The version of a file; refuses those that are not ours."""
-        (owner,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        # In one statement: in between, another process might make the tables.
+        owner, version, things = connection.execute(_WHOSE).fetchone()
         if owner != APPLICATION_ID and (owner or version or things):
             raise StoreError(
                 StoreFault.FOREIGN,
@@ -157,32 +165,36 @@ class SqliteFile:
 
     @contextmanager
     def _alone(self) -> Generator[None]:
-        """Keep other processes, and threads, from making or moving the file meanwhile."""
-        lock = self._beside(".lock")
-        try:
-            with closing(sqlite3.connect(lock, timeout=self.timeout_s)) as connection:
-                connection.execute("BEGIN EXCLUSIVE")
-                yield
-        finally:
-            # Whoever waits for it goes on waiting for the same; a third one would not see it, which
-            # is why what is done here is checked and can be repeated.
-            with suppress(OSError):
-                lock.unlink()
+        """Keep others from opening or moving the file meanwhile.
 
-    def _moved(self) -> Path:
-        at = datetime.fromtimestamp(self.wall(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        While it is opened, SQLite knows what is beside it by name only: what belongs to a file that
+        was moved it would take for another's.
+        """
+        # An empty file that stays: were it deleted, some would wait for it and others for its heir.
+        with closing(sqlite3.connect(self._beside(".lock"), timeout=self.timeout_s)) as lock:
+            lock.execute("BEGIN EXCLUSIVE")
+            yield
+
+    def _move(self) -> None:
+        at = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y%m%dT%H%M%SZ")
         aside, number = self._beside(f".corrupt-{at}"), 0
         while any(os.path.lexists(f"{aside}{end}") for end in ("", *_BESIDE)):
             number += 1
             aside = self._beside(f".corrupt-{at}-{number}")
-        # The file itself goes last: without it, what is beside it would be taken for another's.
-        for end in (*_BESIDE, ""):
-            with suppress(FileNotFoundError):
-                self._beside(end).rename(f"{aside}{end}")
+        try:
+            # The file itself goes last: without it, what is beside it would be taken for another's.
+            for end in (*_BESIDE, ""):
+                with suppress(FileNotFoundError):
+                    self._beside(end).rename(f"{aside}{end}")
+        except OSError as error:
+            raise StoreError(
+                StoreFault.CORRUPT,
+                f"{str(self.path)!r} is damaged and cannot be moved aside ({error}): move it away",
+            ) from error
+        self.moved.append(str(aside))
         _LOG.warning(
             "%s is damaged and was moved to %s; what processes share begins anew", self.path, aside
         )
-        return aside
 
     def _beside(self, end: str) -> Path:
         return self.path.with_name(self.path.name + end)

@@ -26,12 +26,10 @@ class Line:
 
     Args:
         file: The file.
-        on_moved: Told the name under which a damaged file is kept.
     """
 
-    def __init__(self, file: SqliteFile, on_moved: Callable[[str], None]) -> None:
+    def __init__(self, file: SqliteFile) -> None:
         self._file = file
-        self._on_moved = on_moved
         self._connection: sqlite3.Connection | None = None
         self._identity: Identity | None = None
         self._closed = False
@@ -56,9 +54,10 @@ class Line:
                 try:
                     return act(self._usable())
                 except sqlite3.Error as error:
-                    if not is_damage(error):
+                    if self._connection is None or not is_damage(error):
                         raise
-                self._set_aside()
+                self._file.set_aside(self._identity)
+                self.drop()
                 return act(self._usable())
             except sqlite3.Error as error:
                 self.drop()
@@ -84,18 +83,8 @@ class Line:
         if self._connection is not None and self._file.identity() != self._identity:
             self.drop()
         if self._connection is None:
-            # If the file is replaced while it is opened, it will be opened anew with the next use.
-            self._identity = self._file.identity()
-            self._connection = self._file.connect()
-            self._identity = self._identity or self._file.identity()
-            self._file.prepare(self._connection)
+            self._connection, self._identity = self._file.open()
         return self._connection
-
-    def _set_aside(self) -> None:
-        moved = self._file.set_aside(self._identity)
-        if moved is not None:
-            self._on_moved(str(moved))
-        self.drop()
 
 
 _lines: WeakSet[Line] = WeakSet()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -51,10 +50,9 @@ class SqliteStore:
         self._wall = wall
         self._wait = wait
         self._closed = False
-        self._moved: deque[str] = deque()
         file = SqliteFile(path, timeout_s, wall, steps)
-        self._exchanging = Line(file, self._moved.append)
-        self._listening = Line(file, self._moved.append)
+        self._exchanging, self._listening = Line(file), Line(file)
+        self._moved = file.moved
         self._purged_at: float | None = None
         self._seen: tuple[sqlite3.Connection, int] | None = None
         self._store = ""
@@ -81,7 +79,7 @@ class SqliteStore:
             timeout_s -= pause
             self._wait(pause)
             if self._closed:
-                return ()
+                return []
         return news
 
     def close(self) -> None:
@@ -98,10 +96,10 @@ class SqliteStore:
                 self._purged_at = now
             return answered(connection, exchange, now)
 
-    def _news(self, connection: sqlite3.Connection) -> Sequence[News]:
+    def _news(self, connection: sqlite3.Connection) -> list[News]:
         (version,) = connection.execute("PRAGMA data_version").fetchone()
         if self._seen == (connection, version):
-            return ()
+            return []
         connection.execute("BEGIN")
         at = standing(connection)
         if at.name != self._store or at.sequence < self._known:
