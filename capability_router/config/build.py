@@ -29,8 +29,9 @@ from capability_router.config.schema import (
     RecoveryConfig,
     RetryConfig,
     RouterConfig,
+    StateConfig,
 )
-from capability_router.engine.blueprint import Blueprint, PoolSpec
+from capability_router.engine.blueprint import Blueprint, PoolSpec, StateSpec
 from capability_router.engine.concurrency import AdaptiveConcurrency, Concurrency
 from capability_router.engine.deactivation import (
     ErrorThreshold,
@@ -50,6 +51,7 @@ from capability_router.engine.retry import RetryBudget, RetryPolicy
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.throttling import Throttling
 from capability_router.engine.tree import CapabilityTree
+from capability_router.storage.addresses import IN_MEMORY, scheme_of
 
 __all__ = ["build", "limits_of", "stated"]
 
@@ -82,7 +84,14 @@ def build(
         models=tuple(_model(*item, tree, known) for item in config.models.items()),
         pools=tuple(_pool(*item, tree, plugins) for item in config.pools.items()),
         faults=_faults(config),
+        state=_state(config.state),
     )
+
+
+def _state(config: StateConfig | None) -> StateSpec | None:
+    if config is None or scheme_of(config.url.reveal()) == IN_MEMORY:
+        return None
+    return StateSpec(**_given(config))
 
 
 def _provider(provider_id: str, config: ProviderConfig) -> Provider:
@@ -191,9 +200,11 @@ def _hedge(config: HedgeConfig | None) -> Hedge | None:
 
 def limits_of(rolling: LimitsConfig, renewed: QuotaConfig) -> tuple[Limit, ...]:
     """Return what ``limits`` and ``quota`` of a section say."""
-    limits = [Limit(unit, rate.amount, rate.window_s) for unit, rate in _rates(rolling)]
-    quotas = [_quota(unit, rate, *renewed.resets) for unit, rate in _rates(renewed)]
-    return (*limits, *quotas)
+    limits = [
+        Limit(unit, rate.amount, rate.window_s, strict=rolling.strict)
+        for unit, rate in _rates(rolling)
+    ]
+    return (*limits, *(_quota(unit, rate, renewed) for unit, rate in _rates(renewed)))
 
 
 def _concurrency(config: ConcurrencyConfig | None) -> Concurrency | None:
@@ -208,13 +219,13 @@ def _rates(section: BaseModel) -> list[tuple[Unit, Rate]]:
     return [(unit, rate) for unit in Unit for rate in getattr(section, unit)]
 
 
-def _quota(unit: Unit, rate: Rate, at: str, zone: str) -> Limit:
+def _quota(unit: Unit, rate: Rate, renewed: QuotaConfig) -> Limit:
     reason = "" if unit is Unit.USD else str(Reason.QUOTA_EXHAUSTED)
-    if rate.every is None:
-        return Limit(unit, rate.amount, reason=reason)
+    at, zone = renewed.resets
     # The time is that of a day: hours and minutes begin as they do on the clock.
     at = "00:00" if rate.every in ("hour", "minute") else at
-    return Limit(unit, rate.amount, resets=CalendarReset(rate.every, at, zone), reason=reason)
+    resets = None if rate.every is None else CalendarReset(rate.every, at, zone)
+    return Limit(unit, rate.amount, resets=resets, reason=reason, strict=renewed.strict)
 
 
 def _faults(config: RouterConfig) -> Mapping[FailureKind, FaultRule]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import parse_qsl
 
 from capability_router.catalogue.vendors import VENDORS
 from capability_router.config.document import Document, KeyPath, listed, quoted
@@ -17,9 +18,11 @@ from capability_router.engine.deactivation import ErrorThreshold
 from capability_router.engine.errors import nearest
 from capability_router.engine.outcome import FailureKind
 from capability_router.engine.recovery import Cooldown
+from capability_router.storage.addresses import ON_SERVERS, SCHEMES, scheme_of
 
 __all__ = ["blame_unpriced", "check"]
 
+_LED = re.compile(r"\$\{[^}]*\}")
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -59,6 +62,7 @@ def check(document: Document) -> None:
         _check_order(document, ("pools", pool, "deactivation"), *_OUTCOMES)
     for kind in document.section("faults"):
         _check_kind(document, kind)
+    _check_state(document)
 
 
 def _check_provider(document: Document, provider: str) -> None:
@@ -74,6 +78,30 @@ def _check_provider(document: Document, provider: str) -> None:
         )
         document.blame(path, message)
         document.findings.settle(path)
+
+
+def _check_state(document: Document) -> None:
+    path: KeyPath = ("state", "url") if document.section("state") else ("state",)
+    address = document.at(path)
+    scheme = scheme_of(address) if isinstance(address, str) else ""
+    if scheme in ON_SERVERS and _holds_a_password(document.written(path)):
+        message = (
+            "a password must not stand in this file; write ${env:NAME} in its place and set that"
+            " variable"
+        )
+        document.blame(path, message)
+        document.findings.settle(path)
+    if scheme in SCHEMES and scheme not in ON_SERVERS and "namespace" in document.section("state"):
+        message = "a namespace is for servers; leave it out, and name a file for each"
+        document.blame_key(("state", "namespace"), message)
+
+
+def _holds_a_password(written: str) -> bool:
+    """Whether an address holds a password itself, and not only a reference to one."""
+    address, _, query = _LED.sub("", written).partition("://")[2].partition("?")
+    given = [value for key, value in parse_qsl(query) if "password" in key]
+    password = address.partition("/")[0].rpartition("@")[0].partition(":")[2]
+    return bool(password or any(given))
 
 
 def _check_model(document: Document, model: str) -> None:

@@ -21,9 +21,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_SHOWN = 60
 _MOST_LISTED = 20
 
-_GUARDED = ("providers", "observability")
+_GUARDED = ("providers", "observability", "state")
 _HARMLESS = (re.compile(r"[A-Za-z0-9._-]{1,40}"), re.compile(r"[A-Za-z_-]{1,20}"))
-"""Keys below ``providers`` that may be shown: a provider's id, and what stands in its section.
+"""Keys that may be shown below ``providers``, a provider's id and what stands in its section, and
+below ``state``.
 
 ``{api_key:sk-...}``, a blank forgotten, is a key for YAML; it must not come out in a message.
 """
@@ -142,7 +143,8 @@ class Document:
     def found(self, path: KeyPath) -> str:
         """Describe what stands at a path, for instance ``the text 'x'``.
 
-        Under ``providers`` and ``observability`` only its type is said, because it may be a key.
+        Under ``providers``, ``observability`` and ``state`` only its type is said, because it may
+        be a key.
         """
         value = self.at(path)
         if value is None or isinstance(value, (bool, list, dict)):
@@ -216,7 +218,7 @@ def _step(path: KeyPath, depth: int) -> str:
 
 
 def _is_harmless(path: KeyPath, depth: int) -> bool:
-    if path[0] != "providers" or not depth:
+    if path[0] not in ("providers", "state") or not depth:
         return True
     return bool(_HARMLESS[min(depth, 2) - 1].fullmatch(str(path[depth])))
 

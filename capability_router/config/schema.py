@@ -35,6 +35,7 @@ from capability_router.config.values import (
     InterruptionChoices,
     Midnight,
     Names,
+    Namespace,
     OneOrMore,
     OrEmpty,
     PositiveSeconds,
@@ -47,12 +48,14 @@ from capability_router.config.values import (
     Seconds,
     SecretText,
     Share,
+    StateUrl,
     TimeOfDay,
     Url,
     Zone,
     as_concurrency,
     as_profile,
     as_reset,
+    as_state,
 )
 from capability_router.engine.concurrency import AdaptiveConcurrency
 
@@ -69,6 +72,7 @@ __all__ = [
     "QuotaConfig",
     "RetryConfig",
     "RouterConfig",
+    "StateConfig",
     "allowed_keys",
 ]
 
@@ -97,13 +101,14 @@ class _Section(BaseModel):
 
 
 class LimitsConfig(_Section):
-    """Limits in rolling windows; the keys are those of ``Unit``."""
+    """Limits in rolling windows; the keys are those of ``Unit``, and ``strict`` of ``Limit``."""
 
     requests: RollingAmount = ()
     input_tokens: RollingAmount = ()
     output_tokens: RollingAmount = ()
     tokens: RollingAmount = ()
     usd: RollingMoney = ()
+    strict: bool = False
 
 
 class ConcurrencyConfig(_Section):
@@ -134,6 +139,7 @@ class QuotaConfig(_Section):
 
     Attributes:
         resets: Time and zone at which days, weeks and months begin.
+        strict: As of limits in rolling windows.
     """
 
     requests: CalendarAmount = ()
@@ -142,6 +148,7 @@ class QuotaConfig(_Section):
     tokens: CalendarAmount = ()
     usd: CalendarMoney = ()
     resets: ResetTime = ("00:00", "UTC")
+    strict: bool = False
 
 
 class ProviderConfig(_Section):
@@ -332,6 +339,13 @@ class FaultConfig(_Section):
     repeatable: bool | None = None
 
 
+class StateConfig(_Section):
+    """Fields of ``StateSpec``."""
+
+    url: StateUrl
+    namespace: Namespace = "default"
+
+
 class RouterConfig(_Section):
     """A whole configuration, as its keys stand in the file.
 
@@ -350,6 +364,7 @@ class RouterConfig(_Section):
     allow_imports: bool = False
     catalogue: OneOrMore[Annotated[str, Field(min_length=1)]] = ()
     observability: object = Field(default_factory=list)
+    state: Annotated[StateConfig, BeforeValidator(as_state)] | None = None
 
 
 def allowed_keys(path: tuple[str | int, ...]) -> list[str]:

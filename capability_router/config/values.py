@@ -25,6 +25,7 @@ from capability_router.engine.model import Secret
 from capability_router.engine.reason import Reason
 from capability_router.engine.retry import Backoff, Interruption, RepeatScope
 from capability_router.engine.rotation import Degrade
+from capability_router.storage.addresses import SCHEMES, check_address, scheme_of
 
 __all__ = [
     "BackoffChoice",
@@ -40,6 +41,7 @@ __all__ = [
     "InterruptionChoices",
     "Midnight",
     "Names",
+    "Namespace",
     "OneOrMore",
     "OrEmpty",
     "PositiveSeconds",
@@ -52,12 +54,14 @@ __all__ = [
     "Seconds",
     "SecretText",
     "Share",
+    "StateUrl",
     "TimeOfDay",
     "Url",
     "Zone",
     "as_concurrency",
     "as_profile",
     "as_reset",
+    "as_state",
 ]
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -65,6 +69,7 @@ Item = TypeVar("Item")
 
 _PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]+)?)")
 _PROFILES = ("patient",)
+_NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -133,6 +138,36 @@ def _url(value: str) -> str:
         raise RefusedError("url_secret")
     if url.path.rstrip("/").endswith("/chat/completions"):
         raise RefusedError("url_path")
+    return value
+
+
+def _state_url(value: object) -> Secret:
+    if not isinstance(value, str) or not scheme_of(value):
+        raise RefusedError("state_url")
+    if scheme_of(value) not in SCHEMES:
+        raise RefusedError("state_scheme", SCHEMES)
+    try:
+        check_address(value)
+    except ValueError as error:
+        refused = RefusedError("said", why=str(error))
+    else:
+        return Secret(value)
+    raise refused
+
+
+def as_state(value: object) -> object:
+    """Take an address for the mapping that it stands for."""
+    if isinstance(value, str):
+        _state_url(value)
+        return {"url": value}
+    if not isinstance(value, dict):
+        raise RefusedError("state_or_mapping")
+    return cast("object", value)
+
+
+def _namespace(value: str) -> str:
+    if not _NAMESPACE.fullmatch(value):
+        raise RefusedError("namespace")
     return value
 
 
@@ -251,6 +286,8 @@ HedgeDelay = Annotated[tuple[str, float], PlainValidator(_hedge_delay)]
 EveryChoice = Annotated[Every, PlainValidator(_every)]
 
 SecretText = Annotated[Secret, PlainValidator(_secret)]
+StateUrl = Annotated[Secret, PlainValidator(_state_url)]
+Namespace = Annotated[str, AfterValidator(_namespace)]
 Url = Annotated[str, AfterValidator(_url)]
 Midnight = Annotated[float, PlainValidator(_midnight)]
 ResetTime = Annotated[tuple[str, str], PlainValidator(_reset_time)]

@@ -18,6 +18,7 @@ from capability_router.config.rates import likely_rate
 from capability_router.config.refusal import RefusedError
 from capability_router.config.schema import RouterConfig, allowed_keys
 from capability_router.engine.errors import nearest
+from capability_router.storage.addresses import scheme_of
 
 __all__ = ["is_of_type", "refuse", "validated"]
 
@@ -44,6 +45,7 @@ _EXPECTED = {
     "list_type": "a list",
     "mapping_type": "a mapping (key: value)",
     "model_type": "a mapping (key: value)",
+    "namespace": "at most 64 letters, digits, '.', '_' and '-'",
     "rate_whole": "a whole amount, because only US dollars have fractions",
     "reset": "a time, with a zone if it is not UTC, such as '00:00 America/Los_Angeles'",
     "reset_or_mapping": (
@@ -51,6 +53,11 @@ _EXPECTED = {
         " and day"
     ),
     "secret_type": "${env:NAME} or ${file:PATH}",
+    "state_or_mapping": (
+        "an address such as sqlite:///state.db or redis://localhost, or a mapping with url and"
+        " namespace"
+    ),
+    "state_url": "an address such as sqlite:///state.db or redis://localhost",
     "strategy_type": "the name of a strategy, or a mapping with its name and parameters",
     "string_type": "text",
     "time_of_day": "a time from 00:00 to 23:59, in quotes",
@@ -229,6 +236,16 @@ def _zone(document: Document, path: KeyPath, _: Limits) -> None:
     document.blame(path, f"{message} {document.found(path)}; {remedy}", near[0] if near else None)
 
 
+def _scheme(document: Document, path: KeyPath, limits: Limits) -> None:
+    known = cast("list[str]", limits["allowed"])
+    # The rest of it may be a password.
+    scheme = scheme_of(str(document.at(path)))
+    shown = "this scheme" if path in document.references else f"the scheme {quoted(scheme)}"
+    near = nearest(scheme, known, most=1)
+    message = f"{shown} is none of {', '.join(known)}"
+    document.blame(path, message, near[0] if near else None)
+
+
 def _secret(document: Document, path: KeyPath, _: Limits) -> None:
     held = (
         f"what {document.written(path)} stands for has a blank, a line break or another character"
@@ -244,6 +261,7 @@ _ABOUT: Mapping[str, Callable[[Document, KeyPath, Limits], None]] = {
     "said": lambda document, path, limits: document.blame(path, str(limits["why"])),
     "rate": _rate,
     "secret_characters": _secret,
+    "state_scheme": _scheme,
     "string_too_short": lambda document, path, _: document.blame(path, "the text is empty"),
     "too_short": _empty_list,
     "tuple_type": _list,

@@ -14,7 +14,7 @@ from capability_router.engine.outcome import FailureKind
 from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.tree import CapabilityTree
 
-__all__ = ["Blueprint", "PoolSpec", "try_selects"]
+__all__ = ["Blueprint", "PoolSpec", "StateSpec", "try_selects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,19 @@ class PoolSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class StateSpec:
+    """Where processes share what they know; the engine itself opens nothing.
+
+    Attributes:
+        url: Address of the store, which may hold a password.
+        namespace: What keeps those apart that use one server for different things.
+    """
+
+    url: Secret
+    namespace: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
 class Blueprint:
     """All that a configuration says, as values of the engine; each list is in the file's order.
 
@@ -47,6 +60,7 @@ class Blueprint:
         keys: What reads the API key of a provider again, by the provider's id, for those whose key
             is kept elsewhere; the engine itself reads none.
         connectors: Who is to be told of events and decisions; the engine itself makes none.
+        state: Where it shares what it knows; None for nowhere.
     """
 
     tree: CapabilityTree
@@ -58,6 +72,7 @@ class Blueprint:
         default_factory=dict[str, Callable[[], Secret]], repr=False, compare=False
     )
     connectors: tuple[ConnectorSpec, ...] = ()
+    state: StateSpec | None = None
 
 
 def try_selects(pools: Iterable[PoolSpec], models: Iterable[Model]) -> None:

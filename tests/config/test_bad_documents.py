@@ -13,9 +13,10 @@ from tests.config.bad_limits import LIMITS
 from tests.config.bad_names import NAMES
 from tests.config.bad_plugins import PLUGINS
 from tests.config.bad_settings import SETTINGS
+from tests.config.bad_state import STATE
 from tests.config.bad_texts import TEXTS
 
-BAD = CONNECTORS | SETTINGS | NAMES | LIMITS | PLUGINS | TEXTS
+BAD = CONNECTORS | SETTINGS | STATE | NAMES | LIMITS | PLUGINS | TEXTS
 
 
 @pytest.mark.parametrize("bad", [pytest.param(bad, id=name) for name, bad in BAD.items()])
