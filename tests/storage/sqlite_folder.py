@@ -2,17 +2,27 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from capability_router.storage.sqlite_store import SqliteStore
-from capability_router.storage.store import Answer, Entry, Exchange, StoreError, Write
+from capability_router.storage.store import Answer, Entry, Exchange, StateStore, StoreError, Write
+from capability_router.testing import ManualClock
 
 NOBODY = 65_534
+LOCK = "state.db.lock"
 
 
-def tell(store: SqliteStore, *keys: str, process: str = "a") -> Answer:
+def filled(path: Path, *more: str) -> SqliteStore:
+    """A store with an entry, all of it in the file."""
+    with closing(SqliteStore(path, wall=ManualClock().wall)) as store:
+        tell(store, "before", *more)
+    return SqliteStore(path, wall=ManualClock().wall)
+
+
+def tell(store: StateStore, *keys: str, process: str = "a") -> Answer:
     """Write an entry for each key, and ask for all there are."""
     return store.exchange(Exchange(process, [Write(key, '"x"') for key in keys], snapshot=True))
 
@@ -42,6 +52,14 @@ def garble(path: Path) -> None:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a folder with its bytes."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@contextmanager
+def readable_folder() -> Generator[Path]:
+    """A folder that everybody may read, which pytest's own may not be."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def fault(store: SqliteStore) -> StoreError:

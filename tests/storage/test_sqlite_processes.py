@@ -40,7 +40,7 @@ def draw_all(path: str, number: int) -> tuple[int, tuple[str, ...], str]:
         while True:
             draw = Draw("m", CAPACITY, used={0: spent} if spent else {}, grant=held, want=7)
             exchange = Exchange(f"p{number}", draws=[draw], hold_s=NEVER_S)
-            answer = patiently(lambda asked=exchange: store.exchange(asked))  # type: ignore[misc]
+            answer = patiently(partial(store.exchange, exchange))
             (share,) = answer.shares
             assert share.used + share.reserved + share.held <= CAPACITY
             used, spent, held = used + spent, share.held, share.held
