@@ -12,15 +12,9 @@ IN_MEMORY = "memory"
 
 _SQLITE = "sqlite"
 ON_SERVERS = (
-    "redis",
-    "rediss",
-    "valkey",
-    "valkeys",
-    "unix",
-    "redis+cluster",
-    "rediss+cluster",
-    "redis+sentinel",
-    "rediss+sentinel",
+    *("redis", "rediss", "valkey", "valkeys", "unix"),
+    *("redis+cluster", "rediss+cluster", "valkey+cluster", "valkeys+cluster"),
+    *("redis+sentinel", "rediss+sentinel", "valkey+sentinel", "valkeys+sentinel"),
 )
 """Schemes of servers, which many may use under different names of a namespace."""
 

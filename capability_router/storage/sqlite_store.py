@@ -10,7 +10,14 @@ from dataclasses import replace
 
 from capability_router.storage.sqlite_file import SqliteFile, Step, transaction
 from capability_router.storage.sqlite_line import Line
-from capability_router.storage.sqlite_tables import STEPS, answered, news_since, purge, standing
+from capability_router.storage.sqlite_tables import (
+    BEGINNING,
+    STEPS,
+    answered,
+    news_since,
+    purge,
+    standing,
+)
 from capability_router.storage.store import Answer, Exchange, News
 
 __all__ = ["SqliteStore"]
@@ -56,7 +63,7 @@ class SqliteStore:
         self._purged_at: float | None = None
         self._seen: tuple[sqlite3.Connection, int] | None = None
         self._store = ""
-        self._known = 0
+        self._known = BEGINNING
 
     def exchange(self, exchange: Exchange) -> Answer:
         """Tell and ask, in one step.
@@ -104,9 +111,9 @@ class SqliteStore:
         at = standing(connection)
         if at.name != self._store or at.sequence < self._known:
             # The first call begins here. Of another file all is new to who has listened so far.
-            self._known = 0 if self._store else at.sequence
+            self._known = BEGINNING if self._store else at.sequence
             self._store = at.name
-        news = news_since(connection, self._known, self._wall())
+        news = news_since(connection, self._known)
         connection.execute("COMMIT")
         self._known, self._seen = at.sequence, (connection, version)
         return news

@@ -7,45 +7,47 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import defaultdict
 from dataclasses import dataclass
-from math import inf
 from secrets import token_hex
 
 from capability_router.storage.draws import Record, drawn, forgotten_at, record_of, written
 from capability_router.storage.sqlite_faults import damage
 from capability_router.storage.store import Answer, Claim, Draw, Entry, Exchange, News, Share, Write
 
-__all__ = ["STEPS", "Standing", "answered", "news_since", "purge", "standing"]
+__all__ = ["BEGINNING", "STEPS", "Standing", "answered", "news_since", "purge", "standing"]
 
-_TOMBSTONE_S = 3600.0
-"""How long it is remembered that an entry was dropped, for who was not listening."""
+BEGINNING = 1
+"""The sequence number before all news: a version is never 0, not even that of a quiet write."""
+
+_NEWS_S = 60.0
+"""How long news are kept for those who listen: far longer than it takes them to look again."""
 
 # The checks find a cell of another type when the file is opened, so that nobody has to later.
 _TABLES = (
     """CREATE TABLE store (
         name TEXT NOT NULL CHECK (typeof(name) = 'text'),
-        sequence INTEGER NOT NULL CHECK (typeof(sequence) = 'integer'),
-        forgotten INTEGER NOT NULL CHECK (typeof(forgotten) = 'integer')
+        sequence INTEGER NOT NULL CHECK (typeof(sequence) = 'integer')
+    )""",
+    """CREATE TABLE news (
+        version INTEGER PRIMARY KEY NOT NULL CHECK (typeof(version) = 'integer'),
+        told TEXT NOT NULL CHECK (typeof(told) = 'text'),
+        told_at REAL NOT NULL CHECK (typeof(told_at) = 'real')
     )""",
     """CREATE TABLE entries (
         key TEXT PRIMARY KEY NOT NULL CHECK (typeof(key) = 'text'),
-        value TEXT CHECK (typeof(value) IN ('text', 'null')),
+        value TEXT NOT NULL CHECK (typeof(value) = 'text'),
         weight REAL NOT NULL CHECK (typeof(weight) = 'real'),
         expires_at REAL NOT NULL CHECK (typeof(expires_at) = 'real'),
         version INTEGER NOT NULL CHECK (typeof(version) = 'integer')
     )""",
-    "CREATE INDEX entries_by_version ON entries (version)",
     """CREATE TABLE limits (
         meter TEXT NOT NULL CHECK (typeof(meter) = 'text'),
         width_s REAL NOT NULL CHECK (typeof(width_s) = 'real'),
         window INTEGER NOT NULL CHECK (typeof(window) = 'integer'),
         record TEXT NOT NULL CHECK (typeof(record) = 'text'),
-        full_at INTEGER NOT NULL CHECK (typeof(full_at) = 'integer'),
         forgotten_at REAL NOT NULL CHECK (typeof(forgotten_at) = 'real'),
         PRIMARY KEY (meter, width_s, window)
     )""",
-    "CREATE INDEX limits_by_full_at ON limits (full_at)",
     """CREATE TABLE claims (
         key TEXT PRIMARY KEY NOT NULL CHECK (typeof(key) = 'text'),
         process TEXT NOT NULL CHECK (typeof(process) = 'text'),
@@ -59,8 +61,7 @@ _TABLES = (
 def _make(connection: sqlite3.Connection) -> None:
     for table in _TABLES:
         connection.execute(table)
-    # From one on: a version is never 0, not even that of a quiet write before all news.
-    connection.execute("INSERT INTO store VALUES (?, 1, 0)", (token_hex(8),))
+    connection.execute("INSERT INTO store VALUES (?, ?)", (token_hex(8), BEGINNING))
 
 
 STEPS = (_make,)
@@ -74,12 +75,10 @@ class Standing:
     Attributes:
         name: See ``Answer.store``.
         sequence: See ``Answer.sequence``.
-        forgotten: The last change that can no longer be told to who missed it.
     """
 
     name: str
     sequence: int
-    forgotten: int
 
 
 def standing(connection: sqlite3.Connection) -> Standing:
@@ -88,7 +87,7 @@ def standing(connection: sqlite3.Connection) -> Standing:
     Raises:
         sqlite3.Error: If it cannot be read.
     """
-    row = connection.execute("SELECT name, sequence, forgotten FROM store").fetchone()
+    row = connection.execute("SELECT name, sequence FROM store").fetchone()
     if row is None:
         raise damage("the store has no name")
     return Standing(*row)
@@ -115,40 +114,25 @@ def answered(connection: sqlite3.Connection, exchange: Exchange, now: float) -> 
     return Answer(now, work.name, work.end(), told, shares, claimed, entries, tuple(work.corrupt))
 
 
-def news_since(connection: sqlite3.Connection, known: int, now: float) -> list[News]:
+def news_since(connection: sqlite3.Connection, known: int) -> list[News]:
     """Return what has changed, within a transaction.
 
     Args:
         connection: To the file.
         known: Sequence number after which it is told.
-        now: Store seconds.
 
     Raises:
         sqlite3.Error: If it cannot be read.
     """
-    at = standing(connection)
-    before = max(known, at.forgotten)
-    changed: defaultdict[int, list[Entry]] = defaultdict(list)
-    full: defaultdict[int, set[str]] = defaultdict(set)
-    for row in connection.execute(
-        f"{_ENTRIES} WHERE version > ? AND expires_at > ?", (before, now)
-    ):
-        entry = _entry(*row)
-        if entry is not None:
-            changed[entry.version].append(entry)
-    for version, meter in connection.execute(
-        "SELECT full_at, meter FROM limits WHERE full_at > ?", (before,)
-    ):
-        full[version].add(meter)
-    found: list[News] = []
-    for version in sorted(changed.keys() | full.keys()):
-        entries, meters = changed.get(version, ()), sorted(full.get(version, ()))
-        found.append(News(before, version, tuple(entries), tuple(meters)))
-        before = version
-    # What is no longer there was news as well, and who knows less than is remembered has to hear
-    # of that.
-    if before < at.sequence or (known < at.forgotten and not found):
-        found.append(News(before, at.sequence))
+    sequence = standing(connection).sequence
+    rows = connection.execute(
+        "SELECT version, told FROM news WHERE version > ? ORDER BY 1", (known,)
+    )
+    read = (_news(version, told) for version, told in rows)
+    found = [news for news in read if news is not None]
+    if sequence > (found[-1].after if found else known):
+        # It is not remembered, or cannot be read: that there was something is all that is known.
+        found.append(News(sequence, sequence))
     return found
 
 
@@ -162,10 +146,7 @@ def purge(connection: sqlite3.Connection, now: float) -> None:
     Raises:
         sqlite3.Error: If it cannot be done.
     """
-    dropped = "SELECT max(version) FROM entries WHERE value IS NULL AND expires_at <= ?"
-    (last,) = connection.execute(dropped, (now,)).fetchone()
-    if last is not None:
-        connection.execute("UPDATE store SET forgotten = max(forgotten, ?)", (last,))
+    connection.execute("DELETE FROM news WHERE told_at <= ?", (now - _NEWS_S,))
     connection.execute("DELETE FROM entries WHERE expires_at <= ?", (now,))
     connection.execute("DELETE FROM limits WHERE forgotten_at <= ?", (now,))
     connection.execute("DELETE FROM claims WHERE since + lasts_s <= ?", (now,))
@@ -186,13 +167,18 @@ class _Work:
         self.name = before.name
         self.corrupt: list[str] = []
         self._sequence = before.sequence
-        self._is_news = False
+        self._changed: list[Entry] = []
+        self._full: list[str] = []
 
     def end(self) -> int:
-        """Note whether this was news; return the number of the last change that was."""
-        if self._is_news:
+        """Write down what is news of it; return the number of the last change that was."""
+        if self._changed or self._full:
             self._sequence += 1
             self._run("UPDATE store SET sequence = ?", (self._sequence,))
+            told = _ENCODE(
+                {"entries": [_row(entry) for entry in self._changed], "full": self._full}
+            )
+            self._run("INSERT INTO news VALUES (?, ?, ?)", (self._sequence, told, self._now))
         return self._sequence
 
     def write(self, write: Write) -> Entry:
@@ -203,27 +189,30 @@ class _Work:
                 return Entry(write.key, None)
         elif there.version != write.base and (write.value is None or write.weight <= there.weight):
             return there
-        self._is_news = self._is_news or not write.quiet
         version = self._sequence if write.quiet else self._sequence + 1
-        row = (write.value, write.weight, write.expires_at)
         if write.value is None:
-            row = (None, 0.0, self._now + _TOMBSTONE_S)
-        self._run("REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", (write.key, *row, version))
-        return Entry(write.key, *_shown(*row), version)
+            entry = Entry(write.key, None, version=version)
+            self._run("DELETE FROM entries WHERE key = ?", (write.key,))
+        else:
+            entry = Entry(write.key, write.value, write.weight, write.expires_at, version)
+            self._run("REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", (*_row(entry), version))
+        if not write.quiet:
+            self._changed.append(entry)
+        return entry
 
     def draw(self, draw: Draw) -> Share:
         """Draw on a limit."""
         at = (draw.meter, draw.width_s or 0.0, draw.window)
-        find = "SELECT record, full_at FROM limits WHERE (meter, width_s, window) = (?, ?, ?)"
-        text, full_at = self._run(find, at).fetchone() or ("", 0)
+        find = "SELECT record FROM limits WHERE (meter, width_s, window) = (?, ?, ?)"
+        (text,) = self._run(find, at).fetchone() or ("",)
         record = self._record(draw.meter, text)
         after = drawn(record, draw, self._exchange.process, self._now, self._exchange.hold_s)
         if after.full:
-            self._is_news, full_at = True, self._sequence + 1
+            self._full.append(draw.meter)
         told = _ENCODE(written(after.record))
         if told != text:
             ends = forgotten_at(after.record, draw.width_s, draw.window)
-            self._run("REPLACE INTO limits VALUES (?, ?, ?, ?, ?, ?)", (*at, told, full_at, ends))
+            self._run("REPLACE INTO limits VALUES (?, ?, ?, ?, ?)", (*at, told, ends))
         return after.share
 
     def release(self, key: str) -> None:
@@ -250,17 +239,13 @@ class _Work:
 
     def snapshot(self) -> tuple[Entry, ...]:
         """Return every entry; drop those that cannot be read."""
-        rows = self._run(
-            f"{_ENTRIES} WHERE value IS NOT NULL AND expires_at > ? ORDER BY key", (self._now,)
-        ).fetchall()
+        rows = self._run(f"{_ENTRIES} WHERE expires_at > ? ORDER BY key", (self._now,)).fetchall()
         entries = [self._readable(*row) for row in rows]
         return tuple(entry for entry in entries if entry is not None)
 
     def _there(self, key: str) -> Entry | None:
-        rows = self._run(
-            f"{_ENTRIES} WHERE key = ? AND value IS NOT NULL AND expires_at > ?", (key, self._now)
-        )
-        row = rows.fetchone()
+        find = f"{_ENTRIES} WHERE key = ? AND expires_at > ?"
+        row = self._run(find, (key, self._now)).fetchone()
         return None if row is None else self._readable(*row)
 
     def _readable(
@@ -290,18 +275,27 @@ class _Work:
         return (None, False) if row is None else (row[0], bool(row[1]))
 
 
-def _entry(
-    key: str, value: str | None, weight: float, expires_at: float, version: int
-) -> Entry | None:
+def _entry(key: str, value: str, weight: float, expires_at: float, version: int) -> Entry | None:
     """The entry of a row; None if its value cannot be read."""
     try:
-        if value is not None:
-            json.loads(value)
+        json.loads(value)
     except (ValueError, RecursionError):
         return None
-    return Entry(key, *_shown(value, weight, expires_at), version)
+    return Entry(key, value, weight, expires_at, version)
 
 
-def _shown(value: str | None, weight: float, expires_at: float) -> tuple[str | None, float, float]:
-    """What stands of a row in its entry: of one that was dropped, nothing."""
-    return (None, 0.0, inf) if value is None else (value, weight, expires_at)
+def _row(entry: Entry) -> tuple[str, str | None, float, float]:
+    return entry.key, entry.value, entry.weight, entry.expires_at
+
+
+def _news(version: int, told: str) -> News | None:
+    """The news of a row; None if they cannot be read."""
+    try:
+        found = json.loads(told)
+        entries = tuple(
+            Entry(key, value, weight, expires_at, version)
+            for key, value, weight, expires_at in found["entries"]
+        )
+        return News(version - 1, version, entries, tuple(found["full"]))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None

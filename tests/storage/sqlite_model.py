@@ -5,7 +5,7 @@ from math import floor, inf
 
 from capability_router.storage.store import Claim, Draw, Entry, Exchange, News, Share, Write
 
-GONE_S = 3600.0
+NEWS_S = 60.0
 
 
 @dataclass
@@ -31,7 +31,6 @@ class Limit:
     uses: list[Use] = field(default_factory=list[Use])
     held: dict[str, Held] = field(default_factory=dict[str, Held])
     lost: dict[str, int] = field(default_factory=dict[str, int])
-    full_at: int = 0
 
 
 @dataclass
@@ -64,8 +63,8 @@ class Model:
         self.limits: dict[tuple[str, float | None, int], Limit] = {}
         self.claims: dict[str, Claimed] = {}
         self.log: list[News] = []
-        # When something was dropped, by its key and version.
-        self.dropped: dict[tuple[str, int], float] = {}
+        # When each news was told, by its number.
+        self.told_at: dict[int, float] = {}
 
     def exchange(self, exchange: Exchange, now: float) -> Told:
         """Do what a store does."""
@@ -80,6 +79,7 @@ class Model:
         claimed = [claim.key for claim in exchange.claims if self._claim(claim, exchange)]
         if news or full:
             self.sequence += 1
+            self.told_at[self.sequence] = now
             self.log.append(News(self.sequence - 1, self.sequence, tuple(news), tuple(full)))
         return Told(self.sequence, written, shares, frozenset(claimed), self.alive())
 
@@ -90,21 +90,6 @@ class Model:
     def since(self, known: int) -> list[News]:
         """All news after one."""
         return [news for news in self.log if news.after > known]
-
-    def full_since(self, known: int) -> set[str]:
-        """The limits that became full after some news, and are not forgotten since."""
-        return {
-            meter
-            for (meter, width_s, window), limit in self.limits.items()
-            if limit.full_at > known and not self._is_forgotten(limit, width_s, window)
-        }
-
-    def _is_forgotten(self, limit: Limit, width_s: float | None, window: int) -> bool:
-        if width_s is None:
-            return 0 < window <= self.now - GONE_S
-        ends = [floor(held.until / width_s) for held in limit.held.values()]
-        last = max([0, *ends, *(use.bucket for use in limit.uses)])
-        return last < floor(self.now / width_s) - 60
 
     def _there(self, key: str) -> Entry | None:
         entry = self.entries.get(key)
@@ -121,7 +106,6 @@ class Model:
         entry = Entry(write.key, write.value, write.weight, write.expires_at, version)
         if write.value is None:
             entry = Entry(write.key, None, version=version)
-            self.dropped[write.key, version] = self.now
         self.entries[write.key] = entry
         if not write.quiet:
             news.append(entry)
@@ -131,8 +115,6 @@ class Model:
         limit = self.limits.setdefault((draw.meter, draw.width_s, draw.window), Limit())
         rolling = draw.width_s is not None
         oldest = floor(self.now / draw.width_s) - 60 if draw.width_s is not None else draw.window
-        if self._is_forgotten(limit, draw.width_s, draw.window):
-            limit.full_at = 0
         self._write_off(limit, draw.width_s, draw.window)
         limit.uses = [use for use in limit.uses if use.bucket >= oldest]
 
@@ -169,7 +151,6 @@ class Model:
             limit.held[exchange.process] = Held(mine, self.now + exchange.hold_s)
         if before < draw.capacity <= used() + reserved() and not over:
             full.append(draw.meter)
-            limit.full_at = self.sequence + 1
         return Share(used(), others, mine, len(limit.held), self._frees_at(draw, limit))
 
     def _write_off(self, limit: Limit, width_s: float | None, window: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from capability_router.storage.sqlite_store import SqliteStore
-from capability_router.storage.store import Exchange, StoreError, StoreFault, Write
+from capability_router.storage.store import Exchange, News, StoreError, StoreFault, Write
 from capability_router.testing import ManualClock
 from tests.storage.sqlite_folder import (
     LOCK,
@@ -125,6 +125,17 @@ def test_a_value_that_cannot_be_read_counts_as_absent_and_is_dropped(
         first = tell(store)
         assert (keys(first), first.corrupt) == (["before", "worse"], ("bad",))
         assert tell(store).corrupt == ()
+
+
+def test_news_that_cannot_be_read_were_missed(path: Path) -> None:
+    with closing(filled(path)) as store:
+        store.listen(0)
+        bad, good = tell(store, "k").sequence, tell(store, "k2").sequence
+        change(path, f"UPDATE news SET told = '[]' WHERE version = {bad}")
+        assert [(news.before, news.after) for news in store.listen(0)] == [(bad, good)]
+        last = tell(store, "k3").sequence
+        change(path, f"UPDATE news SET told = '{{' WHERE version = {last}")
+        assert store.listen(0) == [News(last, last)]
 
 
 def test_a_value_that_is_no_text_any_more_counts_as_absent(path: Path) -> None:

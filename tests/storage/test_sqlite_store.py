@@ -125,28 +125,33 @@ def test_an_entry_that_has_expired_is_absent(pair: Pair, clock: ManualClock) -> 
     assert write(second, "k", "2").value == "2"
 
 
-def test_who_has_not_listened_for_longer_than_drops_are_remembered_is_told_so(
+def test_who_has_not_listened_for_longer_than_news_are_kept_is_told_so(
     pair: Pair, clock: ManualClock
 ) -> None:
     first, second = pair
-    kept, gone = tell(first, "kept", "gone").written
     second.listen(0)
-    dropped = write(first, "gone", None, base=gone.version)
-    clock.advance(3600)
-    after = write(first, "after", "1")
-    (news,) = second.listen(0)
-    assert news == News(dropped.version, after.version, (after,))
-    assert news.before > kept.version
+    missed = write(first, "missed", "1")
+    clock.advance(60)
+    heard = write(first, "heard", "1")
+    assert second.listen(0) == [News(missed.version, heard.version, (heard,))]
 
 
 def test_that_something_was_missed_is_news_by_itself(pair: Pair, clock: ManualClock) -> None:
     first, second = pair
-    gone = write(first, "gone", "1")
     second.listen(0)
-    dropped = write(first, "gone", None, base=gone.version)
-    clock.advance(3600)
+    missed = write(first, "missed", "1")
+    clock.advance(60)
     first.exchange(Exchange("a"))
-    assert second.listen(0) == [News(dropped.version, dropped.version)]
+    assert second.listen(0) == [News(missed.version, missed.version)]
+
+
+def test_each_of_several_changes_of_an_entry_is_news(pair: Pair) -> None:
+    first, second = pair
+    second.listen(0)
+    one = write(first, "k", "1")
+    other = write(second, "k", "2", base=one.version)
+    gone = write(first, "k", None, base=other.version)
+    assert [news.entries for news in second.listen(0)] == [(one,), (other,), (gone,)]
 
 
 def test_a_claim_is_one_process_s_until_it_is_released(pair: Pair) -> None:
