@@ -172,6 +172,8 @@ class SqliteFile:
         """
         # An empty file that stays: were it deleted, some would wait for it and others for its heir.
         with closing(sqlite3.connect(self._beside(".lock"), timeout=self.timeout_s)) as lock:
+            # Nothing is written, so that a disk that is full does not keep anybody from reading.
+            lock.execute("PRAGMA journal_mode = MEMORY")
             lock.execute("BEGIN EXCLUSIVE")
             yield
 

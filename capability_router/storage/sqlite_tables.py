@@ -269,8 +269,8 @@ class _Work:
     def _holder(self, key: str) -> tuple[str | None, bool]:
         """Whose a claim is, and whether somebody else wants it."""
         row = self._run(
-            "SELECT process, rival FROM claims WHERE key = ? AND min(since, ?) + lasts_s > ?",
-            (key, self._now, self._now),
+            "SELECT process, rival FROM claims WHERE key = ? AND since + lasts_s > ?",
+            (key, self._now),
         ).fetchone()
         return (None, False) if row is None else (row[0], bool(row[1]))
 

@@ -140,6 +140,8 @@ def test_in_a_window_that_is_over_nothing_is_held() -> None:
     record = used(holds={"a": 5})
     over = drawn(record, Draw("m", 10, window=1000, want=5), "a", 1000.0, 30.0)
     assert (over.share.held, over.full, over.record.holds) == (0, False, {})
+    late = drawn(record, Draw("m", 5, window=1000, used={1000: 5}, grant=5), "a", 1000.0, 30.0)
+    assert (late.share.used, late.full) == (5, False)
     assert on(record, Draw("m", 10, window=1001, want=5), "b").held == 5
 
 

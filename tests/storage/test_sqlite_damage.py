@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from capability_router.storage.sqlite_file import SqliteFile
 from capability_router.storage.sqlite_store import SqliteStore
-from capability_router.storage.store import Exchange, News, StoreError, StoreFault, Write
+from capability_router.storage.sqlite_tables import STEPS
+from capability_router.storage.store import Draw, Exchange, News, StoreError, StoreFault, Write
 from capability_router.testing import ManualClock
 from tests.storage.sqlite_folder import (
     LOCK,
@@ -125,6 +127,29 @@ def test_a_value_that_cannot_be_read_counts_as_absent_and_is_dropped(
         first = tell(store)
         assert (keys(first), first.corrupt) == (["before", "worse"], ("bad",))
         assert tell(store).corrupt == ()
+
+
+def test_a_limit_that_cannot_be_read_counts_as_unused(path: Path) -> None:
+    with closing(filled(path)) as store:
+        draws = [Draw("good", 10, used={0: 7}), Draw("bad", 10, used={0: 7})]
+        store.exchange(Exchange("a", draws=draws))
+        change(path, "UPDATE limits SET record = '{}' WHERE meter = 'bad'")
+        looks = Exchange("a", draws=[Draw("good", 10), Draw("bad", 10)])
+        answer = store.exchange(looks)
+        assert ([share.used for share in answer.shares], answer.corrupt) == ([7, 0], ("bad",))
+        assert store.exchange(looks).corrupt == ()
+
+
+def test_only_the_file_that_was_found_damaged_is_set_aside(path: Path) -> None:
+    filled(path).close()
+    file = SqliteFile(path, 1.0, ManualClock().wall, STEPS)
+    damaged = file.identity()
+    file.set_aside(damaged)
+    file.set_aside(damaged)
+    with closing(filled(path)) as store:
+        file.set_aside(damaged)
+        assert keys(tell(store)) == ["before"]
+    assert list(file.moved) == [f"{path}.corrupt-{AT}"]
 
 
 def test_news_that_cannot_be_read_were_missed(path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a store in a file answers, one rule at a time; a machine tries all of them together."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -195,18 +196,23 @@ def test_a_clock_that_was_set_back_prolongs_no_claim(pair: Pair, clock: ManualCl
     assert claimed(second, "b")
 
 
-def test_windows_that_are_long_over_leave_nothing_behind(pair: Pair, clock: ManualClock) -> None:
-    first, _ = pair
-    window = int(clock.wall()) + 60
-    draws = [Draw("day", 10, window=window, want=5), Draw("minute", 10, 1.0, want=5)]
-    first.exchange(Exchange("a", draws=draws, claims=[Claim("c")]))
-    tell(first, "k")
-    clock.advance(60 + 3600)
-    first.exchange(Exchange("a"))
-    answer = first.exchange(
-        Exchange("a", draws=[Draw("day", 10, window=window), Draw("minute", 10, 1.0)])
-    )
-    assert [share.used for share in answer.shares] == [0, 0]
+def test_what_is_long_over_leaves_nothing_behind(tmp_path: Path, clock: ManualClock) -> None:
+    path = tmp_path / "state.db"
+    now = clock.wall()
+    draws = [Draw("day", 10, None, int(now) + 60, want=5), Draw("minute", 10, 1.0, want=5)]
+    with closing(SqliteStore(path, wall=clock.wall)) as store:
+        store.exchange(Exchange("a", [Write("k", "1", 0.0, now + 1)], draws, [Claim("c")]))
+        assert [count(path, table) for table in ("entries", "limits", "claims", "news")] == [
+            *(1, 2, 1, 1)
+        ]
+        clock.advance(60 + 3600)
+        store.exchange(Exchange("a"))
+    assert [count(path, table) for table in ("entries", "limits", "claims", "news")] == [0] * 4
+
+
+def count(path: Path, table: str) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 def test_an_exchange_is_as_a_whole_at_one_moment(pair: Pair) -> None:
