@@ -20,6 +20,10 @@ MAY_IMPORT = {
     "capability_router/observability/opentelemetry.py": {"capability_router", "opentelemetry"},
     "capability_router/observability/prometheus.py": {"capability_router", "prometheus_client"},
     "capability_router/observability/spans.py": {"capability_router", "opentelemetry"},
+    # The extra redis; the store that needs them is imported when it is opened.
+    "capability_router/storage/redis_address.py": {"capability_router", "redis"},
+    "capability_router/storage/redis_client.py": {"capability_router", "redis"},
+    "capability_router/storage/redis_faults.py": {"capability_router", "redis"},
     "capability_router/cli": {"capability_router", "rich", "typer"},
     # The one command that calls models: imported when it is used, for those who have the extra.
     "capability_router/cli/probe.py": {

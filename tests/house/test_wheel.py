@@ -11,6 +11,8 @@ import pytest
 from tests.house.source import ROOT
 
 PACKAGES = {"capability_router", "langchain_capability_router", "litellm_capability_router"}
+# What is no Python, and read when it is used.
+SCRIPTS = ("capability_router/storage/exchange.lua",)
 METADATA = "capability_router-"
 
 
@@ -34,6 +36,7 @@ def wheel_faults(names: list[str]) -> list[str]:
             for package in sorted(PACKAGES & packages)
             if f"{package}/py.typed" not in names
         ),
+        *(f"{name} is missing" for name in SCRIPTS if name not in names),
         *(f"{name} is a test" for name in names if "/tests/" in name or "/test_" in name),
     ]
 
@@ -64,6 +67,7 @@ def test_source_distribution_holds_no_locks_and_no_tests(tmp_path: Path) -> None
         (["tests/test_a.py"], "tests does not belong in the wheel"),
         (["capability_router/__init__.py"], "capability_router is not typed"),
         (["capability_router/py.typed"], "litellm_capability_router is missing"),
+        (["capability_router/py.typed"], "capability_router/storage/exchange.lua is missing"),
         (["capability_router/tests/x.py"], "capability_router/tests/x.py is a test"),
     ],
 )
