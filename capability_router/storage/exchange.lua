@@ -4,8 +4,8 @@
 --   meta              "capability-router SCHEMA SEQUENCE STORE"
 --   entry:KEY         "VERSION WEIGHT EXPIRES JSON"
 --   claim:KEY         "EXPIRES WANTED PROCESS", WANTED 1 if somebody else has asked in vain
---   meter:SPAN NAME   msgpack {held, holders, first, touched, bucket, amount, bucket, amount, ...},
---                     oldest bucket first; until `first` no hold expires
+--   meter:SPAN NAME   msgpack {held, holders, first, touched, used, bucket, amount, bucket, ...},
+--                     oldest bucket first; until `first` no hold expires; `used` is their sum
 --   holds:PROCESS     msgpack {{SPAN NAME = held, ...}, {SPAN NAME = expires, ...}}
 -- where SPAN is "WIDTH WINDOW". One key is on one node of a cluster, and is evicted as a whole.
 --
@@ -20,7 +20,7 @@ local KEY, CHANNEL, SCHEMA, NEW_STORE, PROCESS = KEYS[1], ARGV[1], ARGV[2], ARGV
 local BUCKETS = 60
 local AT_ONCE = 1000 -- fields in one command: `unpack` has an end
 local LINGER_S = 3600 -- that what is over stays, so that limits that are seldom used do not come and go
-local HELD, HOLDERS, FIRST, TOUCHED, OLDEST = 1, 2, 3, 4, 5 -- places in a meter
+local HELD, HOLDERS, FIRST, TOUCHED, USED, OLDEST = 1, 2, 3, 4, 5, 6 -- places in a meter
 
 local asked = cjson.decode(ARGV[4])
 local time = redis.call('TIME')
@@ -122,13 +122,6 @@ local held_by = {} -- what each process holds, as it is kept
 local meters = {}  -- the meters of this exchange
 local full = {}
 
-local function are_numbers(list, start)
-  for i = start or 1, #list do
-    if type(list[i]) ~= 'number' then return false end
-  end
-  return true
-end
-
 local function unpacked(name, is_sound)
   local text = field(name)
   if not text then return nil end
@@ -139,7 +132,9 @@ local function unpacked(name, is_sound)
 end
 
 local function is_meter(meter)
-  return #meter >= TOUCHED and #meter % 2 == 0 and are_numbers(meter)
+  if #meter < USED or #meter % 2 == 0 or #meter > OLDEST + 4 * BUCKETS then return false end
+  -- It takes nothing but numbers, and eighty limits of sixty buckets are many to look at in Lua.
+  return (pcall(math.max, unpack(meter)))
 end
 
 local function are_holds(holds)
@@ -186,9 +181,10 @@ local function count(meter, bucket, amount, newest, width)
     meter[place], meter[place + 1] = bucket, 0
   end
   -- No more can be given back than is there, or the windows after it would hold too much.
-  local before = meter[place + 1]
-  meter[place + 1] = math.max(0, before + amount)
-  return meter[place + 1] - before
+  local change = math.max(-meter[place + 1], amount)
+  meter[place + 1] = meter[place + 1] + change
+  meter[USED] = meter[USED] + change
+  return change
 end
 
 local function forget(meter, newest, width)
@@ -196,6 +192,7 @@ local function forget(meter, newest, width)
   local stale = 0
   for i = OLDEST, #meter, 2 do
     if meter[i] >= newest - BUCKETS then break end
+    meter[USED] = meter[USED] - meter[i + 1]
     stale = stale + 2
   end
   if stale == 0 then return end
@@ -225,13 +222,12 @@ local function recount(meter, name, newest, width, window)
   end
 end
 
-local function total(meter)
-  local sum, first = 0, nil
+-- The first bucket in which something was used; nil if there is none.
+local function first_used(meter)
   for i = OLDEST, #meter, 2 do
-    sum = sum + meter[i + 1]
-    if not first and meter[i + 1] > 0 then first = meter[i] end
+    if meter[i + 1] > 0 then return meter[i] end
   end
-  return sum, first
+  return nil
 end
 
 -- Apply what was used; return how much of it a hold has to cover. `spared` has counted already.
@@ -254,22 +250,21 @@ local function draw(limit, name, capacity, width, window, used, grant, want)
   forget(meter, newest, width)
   if meter[FIRST] <= now then recount(meter, name, newest, width, window) end
   local own = holds_of(PROCESS)[1][name]
-  local was_full = total(meter) + meter[HELD] >= capacity
+  local was_full = meter[USED] + meter[HELD] >= capacity
   local others = meter[HELD] - (own or 0)
   local spent = apply(meter, used, own and 0 or grant, newest, width)
-  local all_used, first = total(meter)
   local rest = math.max(0, (own or 0) - spent)
-  local held = math.min(want, rest + math.max(0, capacity - all_used - others - rest))
+  local held = math.min(want, rest + math.max(0, capacity - meter[USED] - others - rest))
   if window > 0 and window <= now then held = 0 end
   meter[HELD], meter[TOUCHED] = others + held, now
   meter[HOLDERS] = meter[HOLDERS] - (own and 1 or 0) + (held > 0 and 1 or 0)
   if held > 0 then meter[FIRST] = math.min(meter[FIRST], now + asked.hold_s) end
   hold(PROCESS, name, held, now + asked.hold_s)
-  if not was_full and all_used + meter[HELD] >= capacity then full[#full + 1] = limit end
-  local frees_at = math.huge
+  if not was_full and meter[USED] + meter[HELD] >= capacity then full[#full + 1] = limit end
+  local first, frees_at = first_used(meter), math.huge
   if first and width > 0 then frees_at = (first + BUCKETS + 1) * width end
   if first and window > 0 then frees_at = window end
-  return { all_used, others, held, meter[HOLDERS], string.format('%.17g', frees_at) }
+  return { meter[USED], others, held, meter[HOLDERS], string.format('%.17g', frees_at) }
 end
 
 -- Claims.
@@ -394,7 +389,7 @@ end
 local function open_meters()
   local is_due = false
   for _, d in ipairs(asked.draws) do
-    meters[d[2]] = meters[d[2]] or unpacked('meter:' .. d[2], is_meter) or { 0, 0, 0, 0 }
+    meters[d[2]] = meters[d[2]] or unpacked('meter:' .. d[2], is_meter) or { 0, 0, 0, 0, 0 }
     is_due = is_due or meters[d[2]][FIRST] <= now
   end
   return is_due

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from capability_router.testing.clock import ManualClock
 from capability_router.testing.connectors import check_connector
+from capability_router.testing.stores import check_state_store
 from capability_router.testing.strategies import check_strategy
 
 if TYPE_CHECKING:
     from capability_router.testing.lab_fixture import provider_lab
 
-__all__ = ["ManualClock", "check_connector", "check_strategy", "provider_lab"]
+__all__ = ["ManualClock", "check_connector", "check_state_store", "check_strategy", "provider_lab"]
 
 
 def __getattr__(name: str) -> object:
