@@ -55,6 +55,10 @@ _BY_CLASS: tuple[tuple[type[Exception], StoreFault, str], ...] = (
 
 _READ_ONLY = "write to the primary: correct the address, or wait for the failover"
 
+_PERMISSIONS = (
+    "give the user ~capability-router:* &capability-router:* and scripts, hashes, pub/sub"
+)
+
 _BY_CODE: dict[str, tuple[StoreFault, str]] = {
     "OOM": (StoreFault.FULL, "give the server more memory (maxmemory)"),
     "READONLY": (StoreFault.READ_ONLY, _READ_ONLY),
@@ -66,10 +70,8 @@ _BY_CODE: dict[str, tuple[StoreFault, str]] = {
     "LOADING": (StoreFault.UNREACHABLE, "the server is loading its data: wait until it has"),
     "NOAUTH": (StoreFault.UNREACHABLE, "give user and password in the address"),
     "WRONGPASS": (StoreFault.UNREACHABLE, "correct user and password in the address"),
-    "NOPERM": (
-        StoreFault.UNREACHABLE,
-        "give the user ~capability-router:* &capability-router:* and scripts, hashes, pub/sub",
-    ),
+    "NOPERM": (StoreFault.UNREACHABLE, _PERMISSIONS),
+    "ACL failure in script": (StoreFault.UNREACHABLE, _PERMISSIONS),
     "CLUSTERDOWN": (StoreFault.UNREACHABLE, "not all slots of the cluster are served"),
     "TRYAGAIN": (StoreFault.UNREACHABLE, "the cluster is moving slots: wait until it has"),
     "WRONGTYPE": (

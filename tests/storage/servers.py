@@ -8,9 +8,11 @@ import subprocess
 from collections import deque
 from pathlib import Path
 from threading import Thread
-from typing import IO
+from typing import IO, Any
 
-__all__ = ["Server", "free_port", "server_program"]
+from redis import Redis
+
+__all__ = ["Server", "client_of", "free_port", "server_program"]
 
 
 def server_program() -> str | None:
@@ -22,6 +24,11 @@ def server_program() -> str | None:
     except ImportError:
         return shutil.which("valkey-server") or shutil.which("redis-server")
     return str(get_binary_path())
+
+
+def client_of(url: str) -> Any:
+    """Open a plain client; not typed, since the types of the client say of much that it is not."""
+    return Redis.from_url(url)  # pyright: ignore[reportUnknownMemberType]  # as it says above
 
 
 def free_port() -> int:
@@ -57,6 +64,9 @@ class Server:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
+
+    def client(self) -> Any:
+        return client_of(self.url)
 
     def start(self) -> None:
         self._process = subprocess.Popen(

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from capability_router.storage import redis_store
 from capability_router.storage.redis_store import RedisStore
-from capability_router.storage.store import Draw, Exchange, Write
+from capability_router.storage.store import (
+    SCHEMA_VERSION,
+    Claim,
+    Draw,
+    Exchange,
+    StoreError,
+    StoreFault,
+    Write,
+)
+from tests.storage.servers import Server
 
-Open = Callable[[], RedisStore]
+Open = Callable[..., RedisStore]
 
-
-def test_amounts_are_exact_up_to_sixteen_digits(open_store: Open) -> None:
-    store = open_store()
-    most = 2**53
-    first = store.exchange(Exchange("a", draws=[Draw("spend", most, used={0: 3}, want=most)]))
-    second = store.exchange(Exchange("b", draws=[Draw("spend", most, want=most)]))
-    assert first.shares[0].held == most - 3
-    assert (second.shares[0].used, second.shares[0].reserved) == (3, most - 3)
+PACK = "return redis.call('HSET', KEYS[1], ARGV[1], cmsgpack.pack(cjson.decode(ARGV[2])))"
 
 
 def test_weight_and_expiry_come_back_to_the_last_digit(open_store: Open) -> None:
@@ -25,12 +34,322 @@ def test_weight_and_expiry_come_back_to_the_last_digit(open_store: Open) -> None
     there.listen(0)
     expires_at = here.exchange(Exchange("a")).now + 1e5 / 3
     write = Write("x", '"y"', weight=1 / 3, expires_at=expires_at)
-    endless = Write("z", "{}", weight=inf)
-    written = here.exchange(Exchange("a", writes=[write, endless])).written
+    written = here.exchange(Exchange("a", writes=[write, Write("z", "{}", weight=inf)])).written
     assert (written[0].weight, written[0].expires_at) == (1 / 3, expires_at)
-    assert (written[1].weight, written[1].expires_at) == (inf, inf)
     (news,) = there.listen(30)
     assert news.entries == written
-    entries = there.exchange(Exchange("b", snapshot=True)).entries
-    assert entries is not None
-    assert set(entries) == set(written)
+
+
+def test_exchange_is_few_commands_however_many_limits_it_is_about(
+    start: Callable[..., Server], open_store: Open
+) -> None:
+    server = start()
+    store = open_store(server.url)
+    exchange_of(store, 80)
+
+    def commands(limits: int) -> int:
+        with server.client() as raw:
+            raw.ping()
+            before = raw.info("stats")
+            exchange_of(store, limits)
+            after = raw.info("stats")
+        return int(after["total_commands_processed"]) - int(before["total_commands_processed"]) - 1
+
+    # The script, and in it the time, one command that reads and one that writes.
+    assert (commands(1), commands(80)) == (4, 4)
+
+
+def exchange_of(store: RedisStore, limits: int) -> None:
+    draws = [Draw(f"limit-{i}", 100, 1.0, want=1) for i in range(limits)]
+    store.exchange(Exchange("a", draws=draws, claims=[Claim("x")]))
+
+
+def test_everything_of_a_namespace_is_one_key(open_store: Open, raw: Any, key: str) -> None:
+    everything = Exchange(
+        "a", [Write("x", "1")], [Draw("m", 1, want=1)], [Claim("c")], ["d"], snapshot=True
+    )
+    open_store().exchange(everything)
+    assert raw.keys(f"{key}*") == [key.encode()]
+    assert set(raw.hgetall(key)) == {
+        *(b"meta", b"entry:x", b"meter:0 0 m", b"holds:a", b"claim:c"),
+    }
+
+
+def test_namespaces_do_not_hear_or_see_each_other(valkey_url: str, open_store: Open) -> None:
+    here = open_store()
+    here.listen(0)
+    there = RedisStore(valkey_url, namespace="another", timeout_s=30)
+    there.exchange(Exchange("a", writes=[Write("x", "1", expires_at=1.0)]))
+    there.close()
+    assert list(here.listen(0)) == []
+    assert here.exchange(Exchange("b", snapshot=True)).entries == ()
+
+
+def test_databases_do_not_hear_each_other(valkey_url: str, open_store: Open) -> None:
+    first, second = open_store(f"{valkey_url}/0"), open_store(f"{valkey_url}/1")
+    first.listen(0)
+    second.exchange(Exchange("a", writes=[Write("x", "1", expires_at=1.0)]))
+    assert list(first.listen(0)) == []
+
+
+def test_emptied_store_has_another_name(open_store: Open, raw: Any, key: str) -> None:
+    store = open_store()
+    before = store.exchange(Exchange("a", writes=[Write("x", "1")]))
+    raw.delete(key)
+    after = store.exchange(Exchange("a", snapshot=True))
+    assert after.store != before.store
+    assert after.entries == ()
+
+
+def test_script_that_the_server_forgot_is_sent_again(open_store: Open, raw: Any) -> None:
+    store = open_store()
+    store.exchange(Exchange("a", writes=[Write("x", "1")]))
+    raw.script_flush()
+    assert store.exchange(Exchange("a", snapshot=True)).entries != ()
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"1 2", b"1 x inf 1", b"1 0.0 inf {broken", b"\xff\xfe", b"one 0.0 inf 1"]
+)
+def test_entry_that_cannot_be_read_is_named_and_dropped(
+    open_store: Open, raw: Any, key: str, text: bytes
+) -> None:
+    store = open_store()
+    store.exchange(Exchange("a", writes=[Write("sound", "1")]))
+    raw.hset(key, "entry:x", text)
+    answer = store.exchange(Exchange("a", snapshot=True))
+    assert answer.corrupt == ("entry:x",)
+    assert [entry.key for entry in answer.entries or ()] == ["sound"]
+    assert store.exchange(Exchange("a", snapshot=True)).corrupt == ()
+    raw.hset(key, "entry:x", text)
+    answer = store.exchange(Exchange("a", writes=[Write("x", "2", base=77)]))
+    assert (answer.corrupt, answer.written[0].value) == (("entry:x",), "2")
+
+
+@pytest.mark.parametrize(
+    "packed", ["[]", "[1,2,3]", '[0,0,0,0,0,1,"x"]', "{}", "7", "[0,0,0,0,0,1]", "[[],0,0,0,0]"]
+)
+def test_limit_that_cannot_be_read_is_counted_anew_from_what_is_held(
+    open_store: Open, raw: Any, key: str, packed: str
+) -> None:
+    store, other = open_store(), open_store()
+    store.exchange(Exchange("a", draws=[Draw("m", 100, want=60)]))
+    raw.eval(PACK, 1, key, "meter:0 0 m", packed)
+    answer = other.exchange(Exchange("b", draws=[Draw("m", 100, want=60)]))
+    assert answer.corrupt == ("meter:0 0 m",)
+    assert (answer.shares[0].reserved, answer.shares[0].held) == (60, 40)
+
+
+@pytest.mark.parametrize("packed", ["[]", "7", '[{"0 0 m": 1}, {}]', '[{"0 0 m": "x"}, 1]'])
+def test_holds_that_cannot_be_read_are_named_and_count_until_they_would_expire(
+    open_store: Open, raw: Any, key: str, packed: str
+) -> None:
+    store, other = open_store(), open_store()
+    store.exchange(Exchange("a", draws=[Draw("m", 100, want=60)]))
+    raw.eval(PACK, 1, key, "holds:a", packed)
+    answer = store.exchange(Exchange("a", draws=[Draw("m", 100, want=60)]))
+    assert answer.corrupt == ("holds:a",)
+    assert answer.shares[0].held == 40
+    answer = other.exchange(Exchange("b", draws=[Draw("m", 100, want=60)]))
+    assert answer.shares[0].held == 0
+
+
+def test_claim_that_cannot_be_read_is_named_and_free(open_store: Open, raw: Any, key: str) -> None:
+    store = open_store()
+    store.exchange(Exchange("a"))
+    raw.hset(key, "claim:c", "soon")
+    answer = store.exchange(Exchange("a", claims=[Claim("c")]))
+    assert (answer.corrupt, answer.claimed) == (("claim:c",), frozenset("c"))
+
+
+def test_limit_that_was_lost_is_counted_anew_from_what_is_held(
+    open_store: Open, raw: Any, key: str
+) -> None:
+    store, other = open_store(), open_store()
+    store.exchange(Exchange("a", draws=[Draw("m", 100, 1.0, want=60)]))
+    raw.hdel(key, "meter:1.0 0 m")
+    (share,) = other.exchange(Exchange("b", draws=[Draw("m", 100, 1.0, want=60)])).shares
+    assert (share.used, share.reserved, share.held, share.holders) == (0, 60, 40, 2)
+
+
+def test_what_is_used_by_a_clock_ahead_counts_in_the_bucket_of_now(open_store: Open) -> None:
+    store = open_store()
+    now = int(store.exchange(Exchange("a")).now)
+    (share,) = store.exchange(Exchange("a", draws=[Draw("m", 9, 1.0, used={now + 900: 5})])).shares
+    assert share.used == 5
+    assert share.frees_at < now + 900
+
+
+def test_what_has_left_the_window_cannot_be_given_back(open_store: Open) -> None:
+    store, other = open_store(), open_store()
+    now = int(store.exchange(Exchange("a")).now)
+    store.exchange(Exchange("a", draws=[Draw("m", 100, 1.0, want=100)]))
+    back = Draw("m", 100, 1.0, used={now - 600: -40, now - 5: -30}, want=100)
+    (share,) = other.exchange(Exchange("b", draws=[back])).shares
+    assert (share.used, share.reserved, share.held) == (0, 100, 0)
+
+
+def test_records_that_nobody_needs_any_more_vanish(open_store: Open, raw: Any, key: str) -> None:
+    store = open_store()
+    now = store.exchange(Exchange("a")).now
+    for name, packed in {
+        "meter:1.0 0 long over": f"[0,0,{now + 9},{now - 9000},3,{int(now) - 9000},3]",
+        "meter:0 777 long over": f"[0,0,{now + 9},{now - 9000},3,777,3]",
+        "meter:1.0 0 young": f"[0,0,{now + 9},{now},0]",
+        "meter:1.0 0 held": f"[5,1,{now + 9},{now - 9000},0]",
+        "meter:0 0 endless": "[0,0,0,0,3,0,3]",
+        "holds:gone": f'[{{"1.0 0 x": 5, "0 7 y": 5}}, {{"1.0 0 x": {now - 9000}, "0 7 y": 9}}]',
+        "holds:here": f'[{{"1.0 0 held": 5}}, {{"1.0 0 held": {now + 9}}}]',
+        "holds:lost": '[{"0 0 endless": 5}, {"0 0 endless": 1}]',
+    }.items():
+        raw.eval(PACK, 1, key, name, packed)
+    raw.hset(key, "claim:over", "9.0 0 b")
+    raw.hset(key, "entry:over", "1 0.0 9.0 1")
+    store.exchange(Exchange("a", snapshot=True))
+    assert {name.decode() for name in raw.hgetall(key)} == {
+        "meta",
+        "meter:1.0 0 young",
+        "meter:1.0 0 held",
+        "meter:0 0 endless",
+        "holds:here",
+        "holds:lost",
+    }
+
+
+def test_limits_that_are_seldom_used_do_not_make_each_exchange_read_everything(
+    start: Callable[..., Server], open_store: Open
+) -> None:
+    server = start()
+    one, other = open_store(server.url), open_store(server.url)
+    for _ in range(10):
+        one.exchange(Exchange("a", draws=[Draw("m", 9, 1.0)]))
+        other.exchange(Exchange("b", draws=[Draw("n", 9, 1.0)]))
+    with server.client() as raw:
+        calls = raw.info("commandstats")
+    assert calls["cmdstat_hgetall"]["calls"] == 2
+
+
+@pytest.mark.parametrize(
+    "kept", [{"x": "1"}, {"meta": "mine"}, {"meta": "capability-routers 1 2 x"}]
+)
+def test_hash_of_somebody_else_is_foreign_and_not_touched(
+    open_store: Open, raw: Any, key: str, kept: dict[str, str]
+) -> None:
+    raw.hset(key, mapping=kept)
+    found = fault_of(open_store())
+    assert found.fault is StoreFault.FOREIGN
+    assert "choose another namespace" in str(found)
+    assert raw.hgetall(key) == {k.encode(): v.encode() for k, v in kept.items()}
+
+
+def test_key_of_another_type_is_foreign_and_not_touched(
+    open_store: Open, raw: Any, key: str
+) -> None:
+    raw.set(key, "mine")
+    assert fault_of(open_store()).fault is StoreFault.FOREIGN
+    assert raw.get(key) == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("meta", "fault"),
+    [
+        (f"capability-router {SCHEMA_VERSION + 1} 7 name", StoreFault.NEWER),
+        (f"capability-router {SCHEMA_VERSION + 1}\n{{other form}}", StoreFault.NEWER),
+        ("capability-router 0 7 name", StoreFault.CORRUPT),
+        (f"capability-router {SCHEMA_VERSION} many name", StoreFault.CORRUPT),
+    ],
+)
+def test_state_of_another_version_is_not_touched(
+    open_store: Open, raw: Any, key: str, meta: str, fault: StoreFault
+) -> None:
+    raw.hset(key, "meta", meta)
+    raw.hset(key, "entry:x", "9 0.0 inf 1")
+    assert fault_of(open_store()).fault is fault
+    assert raw.hgetall(key) == {b"meta": meta.encode(), b"entry:x": b"9 0.0 inf 1"}
+
+
+def test_state_of_an_older_version_is_migrated_once(
+    open_store: Open, raw: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = """
+    local number = string.match(redis.call('HGET', KEYS[1], 'meta'), '^capability%-router 0 (%d+)$')
+    if not number then return end
+    local value = redis.call('HGET', KEYS[1], 'fact x')
+    redis.call('HDEL', KEYS[1], 'fact x')
+    redis.call('HINCRBY', KEYS[1], 'migrations', 1)
+    redis.call('HSET', KEYS[1], 'entry:x', number .. ' 0.0 inf ' .. value)
+    redis.call('HSET', KEYS[1], 'meta', 'capability-router 1 ' .. number .. ' old')
+    """
+    monkeypatch.setattr(redis_store, "MIGRATIONS", {0: older})
+    raw.hset(key, mapping={"meta": "capability-router 0 7", "fact x": '"kept"'})
+    for _ in range(2):
+        answer = open_store().exchange(Exchange("a", snapshot=True))
+        assert (answer.store, answer.sequence) == ("old", 7)
+        assert [entry.value for entry in answer.entries or ()] == ['"kept"']
+    assert raw.hget(key, "migrations") == b"1"
+
+
+def test_something_else_on_the_channel_is_told(open_store: Open, raw: Any, key: str) -> None:
+    store = open_store()
+    store.listen(0)
+    for text in ("hello", "[]", '["1","2","x"]', "7"):
+        raw.publish(f"{key}:0", text)
+        with pytest.raises(StoreError, match="something else is told") as raised:
+            store.listen(30)
+        assert raised.value.fault is StoreFault.CORRUPT
+    store.exchange(Exchange("a", writes=[Write("x", "1")]))
+    assert len(store.listen(30)) == 1
+
+
+def test_store_that_was_closed_says_so(open_store: Open) -> None:
+    store = open_store()
+    store.exchange(Exchange("a"))
+    store.close()
+    for use in (lambda: store.exchange(Exchange("a")), lambda: store.listen(0)):
+        with pytest.raises(StoreError, match="was closed: make another store"):
+            use()
+
+
+def test_child_of_a_fork_has_connections_of_its_own(
+    valkey_url: str, namespace: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "forks.py"
+    script.write_text(
+        f"""
+import os
+from capability_router.storage.redis_store import RedisStore
+from capability_router.storage.store import Exchange, Write
+
+store = RedisStore({valkey_url!r}, namespace={namespace!r}, timeout_s=30)
+store.exchange(Exchange("parent"))
+store.listen(0)
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+    store.exchange(Exchange("parent", writes=[Write("y", "2", base=1)]))
+    heard = [entry.key for news in store.listen(30) for entry in news.entries]
+    heard += [entry.key for news in store.listen(0) for entry in news.entries]
+    assert heard == ["x", "y"], heard
+else:
+    assert list(store.listen(0)) == []
+    store.exchange(Exchange("child", writes=[Write("x", "1")]))
+    assert [entry.key for news in store.listen(30) for entry in news.entries] == ["x"]
+    os._exit(0)
+""",
+        encoding="utf-8",
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(root)},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def fault_of(store: RedisStore) -> StoreError:
+    with pytest.raises(StoreError) as raised:
+        store.exchange(Exchange("a", writes=[Write("x", "1")], draws=[Draw("m", 1, want=1)]))
+    return raised.value
