@@ -29,9 +29,9 @@ from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.steps import Try
 from capability_router.engine.timing import World, default_world
 from capability_router.engine.tree import CapabilityTree
+from capability_router.keeping import KeepingRouter
 from capability_router.observability.declared import DeclaredConnectors
 from capability_router.observability.journal import Journal
-from capability_router.observed import ObservedRouter
 from capability_router.sharing import Shared
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _CONFIGURATION = "CAPABILITY_ROUTER_CONFIG"
 _shared: Shared[CapabilityRouter] = Shared()
 
 
-class CapabilityRouter(ObservedRouter, Displayed):
+class CapabilityRouter(KeepingRouter, Displayed):
     """Routes requests for a capability to one of the models that have it.
 
     Every method may be called from any thread and any event loop; nothing waits under its lock.
@@ -63,6 +63,8 @@ class CapabilityRouter(ObservedRouter, Displayed):
         faults: The fault table.
         emitter: Receives every event; None for a new one.
         observability: Sinks that get every event and decision.
+        state: Address of the store in which processes share what they know; None for none. See
+            ``share_state``.
         clock: Source of time; None for the system's.
         seed: Seed of jitter and draws, to replay a run; None for one from the system.
         lease_ttl_s: Seconds after which a lease that nobody ended expires, > 0.
@@ -83,6 +85,7 @@ class CapabilityRouter(ObservedRouter, Displayed):
         faults: Mapping[FailureKind, FaultRule] = FAULT_TABLE,
         emitter: EventEmitter | None = None,
         observability: Iterable[ObservabilityConnector] = (),
+        state: str | None = None,
         clock: WaitingClock | None = None,
         seed: int | None = None,
         lease_ttl_s: float = 600.0,
@@ -107,6 +110,8 @@ class CapabilityRouter(ObservedRouter, Displayed):
         self._connectors = DeclaredConnectors(self._journal, self.clock)
         for connector in observability:
             self._journal.add(connector)
+        if state is not None:
+            self.share_state(state)
 
     @classmethod
     def from_yaml(
@@ -243,6 +248,7 @@ class CapabilityRouter(ObservedRouter, Displayed):
 
     def _found_at(self, path: Path) -> None:
         self._path = path
+        self._read(path)
         _shared.offer(path, self)
 
     def reload(self, path: str | PathLike[str] | None = None) -> None:
@@ -267,7 +273,7 @@ class CapabilityRouter(ObservedRouter, Displayed):
         self._found_at(Path(path).absolute())
 
     def configure(self, blueprint: Blueprint) -> None:
-        """Become what a configuration says; see ``ObservedRouter.configure``."""
+        """Become what a configuration says; see ``KeepingRouter.configure``."""
         super().configure(blueprint)
         self._credentials.follow(blueprint.keys, blueprint.providers)
 

@@ -86,7 +86,7 @@ def failure(error: Exception | str) -> typer.Exit:
 def router_of(config: Path) -> CapabilityRouter:
     """Build the router of a file; what is wrong with the file ends the command.
 
-    Its connectors are left out: looking at a configuration must not write to its logs.
+    Its connectors and its state are left out: looking at a configuration must write nothing.
     """
     # Here and not above: commands that need no router, and all help, start in half of the time.
     from capability_router.config import load  # noqa: PLC0415 - said above
@@ -94,7 +94,7 @@ def router_of(config: Path) -> CapabilityRouter:
 
     find_beside_the_application()
     try:
-        blueprint = replace(load(config), connectors=())
+        blueprint = replace(load(config), connectors=(), state=None)
     except ConfigurationError as error:
         raise failure(error) from None
     router = CapabilityRouter(blueprint.tree)
