@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from capability_router.cli.check import check
+from capability_router.cli.deactivate import deactivate
 from capability_router.cli.demo import demo
+from capability_router.cli.drain import drain
 from capability_router.cli.explain import explain
 from capability_router.cli.lab import lab
 from capability_router.cli.models import models
 from capability_router.cli.pools import pools
 from capability_router.cli.probe import probe
+from capability_router.cli.recover import recover
 from capability_router.cli.replay import replay
 from capability_router.cli.simulate import simulate
 from capability_router.cli.terminal import EXIT_CODES
@@ -27,7 +30,11 @@ _ENDS = "Exit codes: " + "; ".join(f"{code}: {what}" for code, what in EXIT_CODE
 app = typer.Typer(
     help="Ask for a capability, not for a provider.", epilog=_ENDS, no_args_is_help=True
 )
-for _command in (check, demo, explain, lab, models, pools, probe, replay, simulate, tree, watch):
+_COMMANDS = (
+    *(check, deactivate, demo, drain, explain, lab, models, pools),
+    *(probe, recover, replay, simulate, tree, watch),
+)
+for _command in _COMMANDS:
     app.command(epilog=_ENDS)(_command)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "by_hand_key",
     "claim_key",
     "held_by",
+    "held_model",
     "held_order",
     "kind_of",
     "latency_key",
@@ -148,6 +149,18 @@ def held_by(key: str, order: Order) -> HeldOrder:
     if len(parts) != 4:
         raise UnreadableError(f"{key} names no pool and model")
     return HeldOrder(parts[1], parts[2], order, 0)
+
+
+def held_model(key: str) -> tuple[Scope, str]:
+    """Return the model that an order holds, and why.
+
+    Raises:
+        UnreadableError: If the key says nothing of the kind.
+    """
+    parts = _parts(key)
+    if len(parts) != 4:
+        raise UnreadableError(f"{key} names no pool, model and reason")
+    return Scope("model", parts[2]), parts[3]
 
 
 def packed_by_hand(order: Order, clock: StoreClock) -> str:

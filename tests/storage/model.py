@@ -140,7 +140,7 @@ class Shared:
         return limit
 
     def apply(self, draw: Draw, process: str, limit: Limit, now: float) -> int:
-        """Count what was used, and return what is left of a hold, which is taken from the process."""
+        """Count what was used; return what is left of a hold, which is taken from the process."""
         own = limit.holds.pop(process, None)
         spared, rest = (0, own.amount) if own else (draw.grant, 0)
         newest = bucket_of(draw, now)
