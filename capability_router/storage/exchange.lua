@@ -24,7 +24,8 @@ local HELD, HOLDERS, FIRST, TOUCHED, USED, OLDEST = 1, 2, 3, 4, 5, 6 -- places i
 
 local asked = cjson.decode(ARGV[4])
 local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local moment = string.format('%d.%06d', time[1], time[2])
+local now = tonumber(moment) -- the same number that the other side reads
 
 local kept = {}    -- fields as they are, false for none
 local changed = {} -- fields as they will be, false for none
@@ -429,6 +430,6 @@ put('meta', string.format('capability-router %s %.0f %s', SCHEMA, sequence.now, 
 save()
 tell()
 return {
-  'ok', string.format('%.6f', now), store, sequence.now,
+  'ok', moment, store, sequence.now,
   written, shares, claimed, asked.snapshot and entries, corrupt,
 }

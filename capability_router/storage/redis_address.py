@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 from redis import connection
 from redis.connection import Connection
 
 __all__ = ["RedisAddress"]
 
-_READ: Callable[[str], dict[str, Any]] = connection.parse_url  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # the client has no types here
+_PARSED: Callable[[str], dict[str, Any]] = connection.parse_url  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # the client has no types here
 _ALIASES = {"valkey": "redis", "valkeys": "rediss"}
 _KINDS = ("cluster", "sentinel")
 _SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
@@ -66,63 +66,31 @@ class RedisAddress:
             ValueError: If the address cannot be read; what it says names no password.
         """
         parts, kind = _split(url)
-        user, _, listed = parts.netloc.rpartition("@")
-        if kind == "server":
-            return cls._made(parts, kind, (), "", timeout_s)
+        user, at, listed = parts.netloc.rpartition("@")
         hosts = tuple(_host(item, _PORTS.get(kind, _PORT)) for item in listed.split(","))
-        master, _, database = parts.path.strip("/").partition("/")
-        if kind == "sentinel" and not master:
-            raise ValueError(
-                "the address of Sentinels lacks the name of the primary: "
-                "redis+sentinel://HOST:PORT,HOST:PORT/MASTER"
-            )
-        if kind == "cluster":
-            master = ""
-        netloc = f"{user}@" if user else ""
-        parts = parts._replace(netloc=netloc, path=f"/{database}")
-        return cls._made(parts, kind, hosts, master, timeout_s)
-
-    @classmethod
-    def _made(
-        cls,
-        parts: SplitResult,
-        kind: str,
-        hosts: tuple[tuple[str, int], ...],
-        master: str,
-        timeout_s: float,
-    ) -> RedisAddress:
-        options: dict[str, Any] = _READ(urlunsplit(parts))
+        master, database = _inside(parts, kind, hosts)
+        # The client reads one host, and takes a database that is no number for none.
+        place = parts.netloc if kind == "server" else f"{user}{at}"
+        options = _read(f"{parts.scheme}://{place}{database}?{parts.query}")
         sentinel = {
             name: options.pop(f"sentinel_{name}")
             for name in ("username", "password")
             if f"sentinel_{name}" in options
         }
-        # One try each, at once told: a retry would multiply the time, and the next exchange is
-        # one. RESP3 would add greetings and pushed messages.
-        same: dict[str, Any] = {
-            "socket_timeout": timeout_s,
-            "socket_connect_timeout": timeout_s,
-            "health_check_interval": 0,
-            "protocol": 2,
-            "decode_responses": True,
-            "encoding": "utf-8",
-            "encoding_errors": "replace",
-        }
-        options |= same
-        _probe(options)
-        hosts = hosts or ((options.get("host", "localhost"), options.get("port", _PORT)),)
+        options |= _once(timeout_s)
+        _check(options)
         tls = {
             name: value
             for name, value in options.items()
             if name.startswith("ssl_") or name == "connection_class"
         }
         return cls(
-            _shown(parts, kind, hosts, master, options),
+            _shown(parts, kind, hosts, master),
             kind,
             hosts,
             master,
             options,
-            {**tls, **sentinel, **same},
+            {**tls, **sentinel, **_once(timeout_s)},
         )
 
 
@@ -134,12 +102,36 @@ def _split(url: str) -> tuple[SplitResult, str]:
             f"the scheme {parts.scheme!r} is unknown: redis, rediss, unix, valkey or valkeys, "
             "or redis+cluster, redis+sentinel"
         )
-    if parts.fragment or "@" in parts.path.partition("?")[0] + parts.query:
+    if parts.fragment or "@" in parts.path + parts.query:
         raise ValueError(
             "the address has a '#' or an '@' behind the host: write those of a password as "
             "%23 and %40, and its '/' as %2F"
         )
     return parts._replace(scheme=_ALIASES.get(scheme, scheme)), kind or "server"
+
+
+def _inside(parts: SplitResult, kind: str, hosts: tuple[tuple[str, int], ...]) -> tuple[str, str]:
+    """Return the name of the primary, and the path without it."""
+    if parts.scheme == "unix":
+        return "", parts.path
+    master, database = "", parts.path.strip("/")
+    if kind == "sentinel":
+        master, _, database = database.partition("/")
+        if not master:
+            raise ValueError(
+                "the address of Sentinels lacks the name of the primary: "
+                "redis+sentinel://HOST:PORT,HOST:PORT/MASTER"
+            )
+    if database and (kind == "cluster" or not database.isdecimal()):
+        raise ValueError(
+            f"the address has {database!r} where a number of a database may be, and for a cluster "
+            "nothing: leave it out"
+        )
+    if kind == "server" and len(hosts) > 1:
+        raise ValueError(
+            "the address names several hosts: say redis+cluster:// or redis+sentinel://"
+        )
+    return master, f"/{database}"
 
 
 def _host(text: str, port: int) -> tuple[str, int]:
@@ -154,7 +146,29 @@ def _host(text: str, port: int) -> tuple[str, int]:
         ) from None
 
 
-def _probe(options: Mapping[str, Any]) -> None:
+def _read(url: str) -> dict[str, Any]:
+    try:
+        return _PARSED(url)
+    except ValueError as error:
+        # Without the error before it, which repeats the value.
+        raise ValueError(str(error)) from None
+
+
+def _once(timeout_s: float) -> dict[str, Any]:
+    """What holds for every connection, whatever the address says."""
+    return {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "health_check_interval": 0,
+        # The newer one would add greetings and pushed messages.
+        "protocol": 2,
+        "decode_responses": True,
+        "encoding": "utf-8",
+        "encoding_errors": "replace",
+    }
+
+
+def _check(options: Mapping[str, Any]) -> None:
     """Find an option that no connection knows, before there is one."""
     kind = options.get("connection_class", Connection)
     try:
@@ -163,15 +177,11 @@ def _probe(options: Mapping[str, Any]) -> None:
         raise ValueError(f"an option in the query of the address is unknown: {error}") from None
 
 
-def _shown(
-    parts: SplitResult,
-    kind: str,
-    hosts: tuple[tuple[str, int], ...],
-    master: str,
-    options: Mapping[str, Any],
-) -> str:
+def _shown(parts: SplitResult, kind: str, hosts: tuple[tuple[str, int], ...], master: str) -> str:
     if parts.scheme == "unix":
-        return f"unix://{options.get('path', '')}"
+        return f"unix://{parts.path}"
     scheme = parts.scheme if kind == "server" else f"{parts.scheme}+{kind}"
-    listed = ",".join(f"{host}:{port}" for host, port in hosts)
-    return "/".join([f"{scheme}://{listed}", *([master] if master else [])])
+    listed = ",".join(
+        f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in hosts
+    )
+    return f"{scheme}://{listed}/{master}" if master else f"{scheme}://{listed}"

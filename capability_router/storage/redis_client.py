@@ -37,7 +37,12 @@ class RedisClient:
     """
 
     def __init__(self, address: RedisAddress) -> None:
-        self._client: Any = _OPENED[address.kind](address)
+        self._asked: tuple[Any, ...] = ()
+        self._client: Any
+        if address.kind == "sentinel":
+            self._client, self._asked = _primary(address)
+        else:
+            self._client = (_cluster if address.kind == "cluster" else _server)(address)
 
     def run(self, script: Script, key: str, *arguments: str) -> Any:
         """Run a script on the server of a key; it is sent only if the server does not know it."""
@@ -58,7 +63,8 @@ class RedisClient:
         """Let go of every connection but those of subscriptions."""
         if isinstance(self._client, RedisCluster):
             self._client.disconnect_connection_pools()  # type: ignore[no-untyped-call]  # the client has no types here
-        self._client.close()
+        for client in (self._client, *self._asked):
+            client.close()
 
 
 class Subscription:
@@ -102,15 +108,14 @@ def _cluster(address: RedisAddress) -> RedisCluster:
     return RedisCluster(startup_nodes=nodes, retry=_once(), **options)
 
 
-def _primary(address: RedisAddress) -> Any:
+def _primary(address: RedisAddress) -> tuple[Any, tuple[Any, ...]]:
+    """Return a client of the primary, and those of the Sentinels, which it does not close."""
     sentinels: Any = Sentinel(  # type: ignore[no-untyped-call]  # the client has no types here
         address.hosts,
         sentinel_kwargs={**_without_place(address.sentinel_options), "retry": _once()},
     )
-    return sentinels.master_for(address.master, retry=_once(), **_without_place(address.options))
-
-
-_OPENED = {"server": _server, "cluster": _cluster, "sentinel": _primary}
+    primary = sentinels.master_for(address.master, retry=_once(), **_without_place(address.options))
+    return primary, tuple(sentinels.sentinels)
 
 
 def _once() -> Retry:

@@ -79,8 +79,8 @@ class Shared:
         before = self.sequence
         changed: dict[str, Entry] = {}
         full: list[str] = []
-        self.entries = {k: entry for k, entry in self.entries.items() if entry.expires_at > now}
-        written = tuple(self.write(write, before, changed) for write in exchange.writes)
+        written = tuple(self.write(write, before, now, changed) for write in exchange.writes)
+        self.forget(now)
         shares = tuple(self.draw(draw, exchange, now, full) for draw in exchange.draws)
         for key in exchange.releases:
             if key in self.claims and self.claims[key].process == exchange.process:
@@ -95,7 +95,11 @@ class Shared:
         entries = tuple(self.entries.values()) if exchange.snapshot else None
         return Answer(now, "model", self.sequence, written, shares, claimed, entries)
 
-    def write(self, write: Write, before: int, changed: dict[str, Entry]) -> Entry:
+    def forget(self, now: float) -> None:
+        self.entries = {k: entry for k, entry in self.entries.items() if entry.expires_at > now}
+
+    def write(self, write: Write, before: int, now: float, changed: dict[str, Entry]) -> Entry:
+        self.forget(now)
         there = self.entries.get(write.key)
         knows = there is None or there.version == write.base
         if not knows and there and (write.value is None or write.weight <= there.weight):
@@ -140,7 +144,7 @@ class Shared:
         return limit
 
     def apply(self, draw: Draw, process: str, limit: Limit, now: float) -> int:
-        """Count what was used; return what is left of a hold, which is taken from the process."""
+        """Count what was used, let go of what the process held, and return what is left of that."""
         own = limit.holds.pop(process, None)
         spared, rest = (0, own.amount) if own else (draw.grant, 0)
         newest = bucket_of(draw, now)

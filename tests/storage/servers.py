@@ -32,6 +32,7 @@ def client_of(url: str) -> Any:
 
 
 def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
