@@ -43,7 +43,7 @@ lint: $(VENV)/installed-lint ## Check style, format and types
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-bench: $(VENV)/installed-demo ## Run the benchmarks; ONLY="select threads" runs a part
+bench: $(VENV)/installed-test ## Run the benchmarks; ONLY="select threads" runs a part
 	$(BIN)/python -m benchmarks.run $(ONLY)
 
 faults: $(VENV)/installed-test ## Play every fault REPEAT=30 times; ONLY="8a stream" plays a part

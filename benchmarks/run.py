@@ -22,6 +22,7 @@ from benchmarks.peers import litellm_table
 from benchmarks.policies import policies_table
 from benchmarks.routers import routers_table
 from benchmarks.selecting import limits_table, select_table
+from benchmarks.sharing import fleet_table, sharing_table
 from benchmarks.simulating import simulating_table
 from benchmarks.threads import threads_table
 from benchmarks.time_limits import time_limits_table
@@ -43,6 +44,8 @@ TABLES: dict[str, Callable[[], Table]] = {
     "langchain": langchain_table,
     "policies": policies_table,
     "simulating": simulating_table,
+    "sharing": sharing_table,
+    "fleet": fleet_table,
 }
 
 console = Console(width=110)

@@ -260,6 +260,15 @@ class Meter:
             if self.limit.strict:
                 self.ceiling = self.taken
 
+    def offer(self, most: int) -> None:
+        """Take no more than an amount until there is an answer: the rest is offered to others.
+
+        Args:
+            most: The amount, >= 0.
+        """
+        if self.limit.strict:
+            self.ceiling = min(self.ceiling, self.taken + most)
+
     def untold(self) -> dict[int, int]:
         """Return what this process has used and not told, by bucket; none if it is not shared."""
         return self.shared.untold(self._buckets) if self.shared else {}

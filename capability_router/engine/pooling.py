@@ -94,7 +94,11 @@ class RoutedPool(PoolMembers):
     ) -> Lease | None:
         """Hand out a model before its time that left for errors, because nobody else is left."""
         early = preferred(self._roster.early(now), request.prefers)
-        return self._try_one(early, request, node, tried, now)
+        lease = self._try_one(early, request, node, tried, now)
+        if lease is not None:
+            # Also of one whose time has come, where another process has the permit to try it.
+            lease.panic = True
+        return lease
 
     def pick_model(
         self, model_id: str, request: CompletionRequest, node: str, now: float

@@ -142,6 +142,8 @@ class Drawing:
         if meter.limit.strict and not leaving:
             asked = shared.asked if shared else 0
             want = portion(meter.capacity, drawn.share, meter.rate.per_s(now), asked)
+            # What is asked for while the question is under way must not be what is given back.
+            meter.offer(want)
         if shared is not None:
             shared.asked = 0
         return Draw(

@@ -40,6 +40,10 @@ class Trials:
             if in_flight is None:
                 permits.wanted.pop(trial, None)
         claims = [Claim(key, busy=bool(replica.trial(trial))) for key, trial in self._asked.items()]
+        for claim in claims:
+            if not claim.busy and permits.granted.pop(self._asked[claim.key], None) is not None:
+                # While the question is under way, the claim may be going to a rival.
+                permits.wanted[self._asked[claim.key]] = None
         return claims, releases
 
     def answered(self, replica: Replica, claimed: Collection[str], until: float) -> None:

@@ -3,7 +3,7 @@
 All clients of one shelf share it. Its clock is a manual one, and each client can be cut off.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -187,7 +187,7 @@ class Shelf:
 
 
 class Client:
-    """A process's way to the shelf."""
+    """A process's way to the shelf; ``meanwhile`` is called while the next answer is on its way."""
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
@@ -196,13 +196,18 @@ class Client:
         self.waiting: list[News] = []
         self.asked: list[Exchange] = []
         self.closed = False
+        self.meanwhile: Callable[[], object] | None = None
         shelf.clients.append(self)
 
     def exchange(self, exchange: Exchange) -> Answer:
         if self.cut is not None:
             raise StoreError(self.cut, "cut off by the test")
         self.asked.append(exchange)
-        return self.shelf.exchange(exchange)
+        answer = self.shelf.exchange(exchange)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return answer
 
     def listen(self, timeout_s: float) -> Sequence[News]:
         news, self.waiting = self.waiting, []

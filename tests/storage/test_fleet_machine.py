@@ -47,7 +47,9 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def ask(self, number: int) -> None:
-        process = self.process(number)
+        self.ask_of(self.process(number))
+
+    def ask_of(self, process: Process) -> None:
         lease = process.lease()
         if lease is None:
             return
@@ -122,6 +124,35 @@ class FleetMachine(RuleBasedStateMachine):
     def turn_one(self, number: int) -> None:
         process = self.process(number)
         process.keeper.turn(process.router)
+
+    @rule(number=numbers, times=st.integers(min_value=1, max_value=6))
+    def ask_while_an_answer_is_on_its_way(self, number: int, times: int) -> None:
+        process = self.process(number)
+
+        def ask() -> None:
+            for _ in range(times):
+                self.ask_of(process)
+
+        process.client.meanwhile = ask
+        process.keeper.turn(process.router)
+        process.client.meanwhile = None
+
+    @rule(number=numbers, times=st.integers(min_value=2, max_value=20))
+    def ask_often(self, number: int, times: int) -> None:
+        for _ in range(times):
+            self.ask_of(self.process(number))
+
+    @rule()
+    def try_somebody_again(self) -> None:
+        """Reach, in one step, what many steps seldom come to: a trial that all would make."""
+        first = self.fleet.processes[0]
+        first.router.deactivate("beta/free", "rate_limited")
+        self.fleet.settle()
+        self.fleet.pass_time(13.0)
+        for _ in range(2):
+            for process in self.fleet.processes:
+                self.ask_of(process)
+            self.fleet.settle()
 
     @rule(number=numbers)
     def lose_news(self, number: int) -> None:

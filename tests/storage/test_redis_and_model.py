@@ -137,7 +137,7 @@ def plain(answer: Answer) -> Answer:
 
 
 def test_store_and_model_answer_alike(valkey_url: str) -> None:
-    run_state_machine_as_test(lambda: Agreement(valkey_url), settings=SIZES)
+    run_state_machine_as_test(lambda: Agreement(valkey_url), settings=SIZES)  # type: ignore[arg-type]  # a factory will do
 
 
 class Honest(RuleBasedStateMachine):
@@ -176,4 +176,4 @@ class Honest(RuleBasedStateMachine):
 
 
 def test_those_who_use_what_they_hold_never_use_more_than_there_is(valkey_url: str) -> None:
-    run_state_machine_as_test(lambda: Honest(valkey_url), settings=SIZES)
+    run_state_machine_as_test(lambda: Honest(valkey_url), settings=SIZES)  # type: ignore[arg-type]  # a factory will do

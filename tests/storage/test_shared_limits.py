@@ -1,5 +1,7 @@
 """Limits that processes share: what all of them use together, and what each has reserved."""
 
+from functools import partial
+
 import pytest
 
 from capability_router.engine.limits import Limit, Unit
@@ -54,6 +56,23 @@ def test_a_process_that_dies_loses_what_it_had_reserved_and_no_more_is_taken() -
         fleet.clock.advance(1.0)
         fleet.settle()
     assert 900 <= taken <= 1000
+
+
+def test_what_is_taken_while_an_answer_is_on_its_way_was_not_given_back() -> None:
+    fleet = Fleet(4, models=[limited(100, strict=True)])
+    taken = 0
+
+    def ask(process: Process) -> None:
+        nonlocal taken
+        taken += asked(process, 3)
+
+    for _ in range(200):
+        for process in fleet.processes:
+            process.client.meanwhile = partial(ask, process)
+            taken += asked(process, 2)
+        fleet.clock.advance(0.3)
+        fleet.settle()
+    assert taken == 100
 
 
 def test_who_is_cut_off_keeps_to_what_it_has_reserved_of_a_strict_limit() -> None:
