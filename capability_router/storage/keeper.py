@@ -188,6 +188,8 @@ class Keeper:
             return None if leaving else Exchange(self._process, snapshot=True)
         now = self._time.now()
         beat = now >= self._beat_at or leaving
+        if beat:
+            self._beat_at = now + _BEAT_S
         if self._joined:
             self._joined = False
             self._replication.look_again(replica)
@@ -230,9 +232,7 @@ class Keeper:
         self._return(router)
         self._tell_what_was_read(router)
         self._answers += 1
-        if self._answers > 1:
-            self._beat_at = sent_at + _BEAT_S
-        else:
+        if self._answers == 1:
             # It has been read only, because nothing could be told before its time was known.
             self._wake()
 

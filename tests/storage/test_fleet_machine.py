@@ -66,6 +66,8 @@ class FleetMachine(RuleBasedStateMachine):
         for other, its in self.trials:
             same = its.model == lease.model and its.end is None and other is not process
             heard = other in self.fleet.processes and other.client.cut is None
+            # Whoever was recovered meanwhile is on trial no more, though its answer is to come.
+            same = same and its.member.standby is its.trial
             recent = self.fleet.clock.now() - its.started_at < CLAIM_S - 1.0
             assert not (same and (heard or recent)), "two processes try a model at once"
 
