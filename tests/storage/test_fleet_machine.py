@@ -15,7 +15,6 @@ from tests.storage.fleet import Fleet, Process
 
 CHAT = ("chat-completion",)
 EVER, ROLLING, WINDOW_S = 120, 12, 60.0
-CLAIM_S = 10.0
 LIMITED = Model(
     "alpha/limited",
     CHAT,
@@ -40,7 +39,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.admitted: deque[float] = deque()
         self.in_all = 0
         self.open: list[tuple[Process, Lease]] = []
-        self.trials: list[tuple[Process, Lease]] = []
+        self.trials: list[tuple[Process, Lease, float]] = []
 
     def process(self, number: int) -> Process:
         return self.fleet.processes[number % len(self.fleet.processes)]
@@ -59,17 +58,20 @@ class FleetMachine(RuleBasedStateMachine):
             self.admitted.append(self.fleet.shelf.now())
         if lease.probe and not lease.panic and process.router.replica.permits.needed:
             self.check_trial(process, lease)
-            self.trials.append((process, lease))
+            trial = lease.pool.name, lease.model.id
+            until = process.router.replica.permits.granted[trial]
+            self.trials.append((process, lease, until))
 
     def check_trial(self, process: Process, lease: Lease) -> None:
-        """No other process may be at the same trial, but for one that was not heard of for long."""
-        for other, its in self.trials:
+        """No other process may be at the same trial, while its claim holds."""
+        for other, its, until in self.trials:
             same = its.model == lease.model and its.end is None and other is not process
-            heard = other in self.fleet.processes and other.client.cut is None
             # Whoever was recovered meanwhile is on trial no more, though its answer is to come.
             same = same and its.member.standby is its.trial
-            recent = self.fleet.clock.now() - its.started_at < CLAIM_S - 1.0
-            assert not (same and (heard or recent)), "two processes try a model at once"
+            permits = other.router.replica.permits
+            now_until = permits.granted.get((its.pool.name, its.model.id), until)
+            valid = self.fleet.clock.now() < max(until, now_until)
+            assert not (same and valid), "two processes try a model at once"
 
     @precondition(lambda self: self.open)
     @rule(
