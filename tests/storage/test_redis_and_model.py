@@ -21,7 +21,7 @@ from tests.storage.model import ModelStore, Shared
 
 Open = Callable[..., RedisStore]
 
-PROCESSES = ("a", "b", "c")
+PROCESSES: tuple[str, ...] = ("a", "b", "c")
 KEYS = st.sampled_from(["x", "y", "z"])
 SPANS_S = st.sampled_from([0.0003, 0.002, 30.0])
 SIZES = settings(
@@ -54,12 +54,16 @@ DRAWS = st.builds(
 class Agreement(RuleBasedStateMachine):
     """Three processes at a store, and at its model."""
 
-    def __init__(self, url: str) -> None:
+    url = ""
+
+    def __init__(self) -> None:
         super().__init__()
         namespace = uuid4().hex
-        self.now = 0.0
+        self.stores = {
+            p: RedisStore(self.url, namespace=namespace, timeout_s=30) for p in PROCESSES
+        }
+        self.now = self.stores["a"].exchange(Exchange("a")).now
         shared = Shared(lambda: self.now)
-        self.stores = {p: RedisStore(url, namespace=namespace, timeout_s=30) for p in PROCESSES}
         self.models = {process: ModelStore(shared) for process in PROCESSES}
         self.versions: dict[str, int] = {}
 
@@ -137,17 +141,19 @@ def plain(answer: Answer) -> Answer:
 
 
 def test_store_and_model_answer_alike(valkey_url: str) -> None:
-    run_state_machine_as_test(lambda: Agreement(valkey_url), settings=SIZES)  # type: ignore[arg-type]  # a factory will do
+    Agreement.url = valkey_url
+    run_state_machine_as_test(Agreement, settings=SIZES)
 
 
 class Honest(RuleBasedStateMachine):
     """Processes that use only what they hold, are late, and are cut off, at one strict limit."""
 
     CAPACITY = 50
+    url = ""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.store = RedisStore(url, namespace=uuid4().hex, timeout_s=30)
+        self.store = RedisStore(self.url, namespace=uuid4().hex, timeout_s=30)
         self.held = dict.fromkeys(PROCESSES, 0)
         self.granted = dict.fromkeys(PROCESSES, 0)
         self.unreported = dict.fromkeys(PROCESSES, 0)
@@ -176,4 +182,5 @@ class Honest(RuleBasedStateMachine):
 
 
 def test_those_who_use_what_they_hold_never_use_more_than_there_is(valkey_url: str) -> None:
-    run_state_machine_as_test(lambda: Honest(valkey_url), settings=SIZES)  # type: ignore[arg-type]  # a factory will do
+    Honest.url = valkey_url
+    run_state_machine_as_test(Honest, settings=SIZES)
