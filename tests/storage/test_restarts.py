@@ -19,7 +19,10 @@ models:
   alpha/ordered: {{capabilities: [chat-completion]}}
   alpha/refused: {{capabilities: [chat-completion]}}
   alpha/used: {{capabilities: [chat-completion], quota: {{requests: 100/month, strict: true}}}}
-  alpha/paid: {{capabilities: [text-embeddings], price: {{input: 1, output: 1}}, quota: {{usd: 10/month}}}}
+  alpha/paid:
+    capabilities: [text-embeddings]
+    price: {{input: 1, output: 1}}
+    quota: {{usd: 10/month}}
 pools:
   chat: {{hierarchy_node: chat-completion, strategy: priority}}
   vectors: {{hierarchy_node: text-embeddings}}
