@@ -162,6 +162,7 @@ class Topology:
         orders = [pool.send_away(model, reason, until) for pool in self._of_model[model_id]]
         # A cooldown is for now; what a person has fixed is for pools that come as well.
         if until is not None or all(order.until == inf for order in orders):
+            orders = orders or [Order(reason, inf if until is None else until, probe=False)]
             self.by_hand[Scope("model", model_id)] = orders[0]
 
     def send_provider_away(self, provider: str, order: Order, now: float) -> None:
@@ -305,9 +306,8 @@ class Topology:
         """Return the pools whose requests draw on the limits of a model, provider or pool."""
         if scope.kind == "pool":
             return [pool for pool in self.every_pool() if pool.name == scope.name]
-        if scope.kind == "provider":
-            return self.pools_with(scope.name)
-        return self._of_model.get(scope.name, [])
+        of_provider = scope.kind == "provider"
+        return self.pools_with(scope.name) if of_provider else self._of_model.get(scope.name, [])
 
     def pools_of(self, model: Model) -> list[CapabilityPool]:
         """Return every pool the model is in; none if it is no longer registered."""
