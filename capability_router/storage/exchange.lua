@@ -201,7 +201,8 @@ local function forget(meter, newest, width)
   for i = OLDEST, total do meter[i] = meter[i + stale] end
 end
 
--- Count anew who holds what: what has expired counts as used in the bucket of that moment.
+-- Count anew who holds what: what has expired counts as used in the bucket of that moment. Only
+-- done when everything was read, and so everything is swept and kept in the end.
 local function recount(meter, name, newest, width, window)
   meter[HELD], meter[HOLDERS], meter[FIRST] = 0, 0, math.huge
   for kept_name in pairs(kept) do
@@ -213,7 +214,6 @@ local function recount(meter, name, newest, width, window)
       if expires <= now then
         count(meter, bucket_of(expires, width, window), amount, newest, width)
         hold(process, name, nil)
-        keep_holds(process)
       else
         meter[HELD] = meter[HELD] + amount
         meter[HOLDERS] = meter[HOLDERS] + 1

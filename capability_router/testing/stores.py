@@ -291,6 +291,15 @@ def _check_lost_holds(client: _Clients) -> None:
         _equal(_told(share), (60, 0, 40, 1), "a limit after a hold of 60 has expired")
         share = one.draw(replace(draw, used={bucket: 65}, grant=60))
         _equal(_told(share), (65, 40, 0, 1), "a limit after he who lost 60 has used 65")
+    third, draw = client(), Draw(token_hex(8), 100)
+    sooner = one.exchange().now + _SOON_S
+    one.draw(replace(draw, want=10), hold_s=_SOON_S)
+    other.draw(replace(draw, want=20), hold_s=4 * _SOON_S)
+    third.wait_until(sooner + _SOON_S)
+    third.draw(draw)
+    third.wait_until(sooner + 4 * _SOON_S)
+    share = third.draw(draw)
+    _equal(_told(share), (30, 0, 0, 0), "a limit after two holds have expired, one by one")
 
 
 def _check_claims(client: _Clients) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from ssl import SSLContext
 from threading import Event, Thread
 from types import TracebackType
@@ -40,7 +41,8 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._drops_answer = False
-        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._opening: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, ...]] = {}
         self._server: asyncio.Server | None = None
         self.port = 0
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
@@ -90,7 +92,7 @@ class Proxy:
     async def _listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(
-                self._connected, "127.0.0.1", self.port, ssl=self._tls
+                self._accept, "127.0.0.1", self.port, ssl=self._tls
             )
             self.port = self._server.sockets[0].getsockname()[1]
 
@@ -103,50 +105,53 @@ class Proxy:
         (self._flowing.set if flows else self._flowing.clear)()
 
     async def _cut(self) -> None:
-        opened = dict(self._open)
-        for task, writer in opened.items():
-            task.cancel()
-            # A task that had not begun will not do it.
-            writer.transport.abort()
-        await asyncio.gather(*opened, return_exceptions=True)
+        # What is on its way to the server is not to be stopped there, where nobody closes it.
+        while self._opening:
+            await asyncio.wait(self._opening)
+        flows = list(self._open)
+        for flow in flows:
+            flow.cancel()
+        await asyncio.gather(*flows, return_exceptions=True)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        # Its own task, so that whoever cuts it can wait until it is closed.
-        task = asyncio.ensure_future(self._pass_on(reader, writer))
-        self._open[task] = writer
-        task.add_done_callback(self._open.pop)
+        opening = self._loop.create_task(self._connect(reader, writer))
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ways: list[asyncio.Task[None]] = []
-        writers = [writer]
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             answers, asked = await asyncio.open_connection("127.0.0.1", self._target)
-            writers.append(asked)
-            ways.append(asyncio.ensure_future(self._flow(reader, asked, are_answers=False)))
-            ways.append(asyncio.ensure_future(self._flow(answers, writer, are_answers=True)))
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
             # The server is away: the client sees its connection closed.
-            pass
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            for each in writers:
-                # Not `close`, which would wait for those who do not read any more.
-                each.transport.abort()
+            writer.transport.abort()
+            return
+        for flow in (
+            self._flow(reader, asked, are_answers=False),
+            self._flow(answers, writer, are_answers=True),
+        ):
+            task = self._loop.create_task(flow)
+            self._open[task] = (writer, asked)
+            task.add_done_callback(self._close)
+
+    def _close(self, task: asyncio.Task[None]) -> None:
+        for writer in self._open.pop(task):
+            # Not `close`, which would wait for those who do not read any more. What flows the
+            # other way ends with it.
+            writer.transport.abort()
 
     async def _flow(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, are_answers: bool
     ) -> None:
-        while data := await reader.read(65536):
-            await asyncio.sleep(self.delay_s)
-            if not self._flowing.is_set():
-                self.swallowed.set()
-                await self._flowing.wait()
-            if are_answers and self._drops_answer:
-                self._drops_answer = False
-                return
-            writer.write(data)
-            await writer.drain()
+        # Either side may be cut by who is there.
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await asyncio.sleep(self.delay_s)
+                if not self._flowing.is_set():
+                    self.swallowed.set()
+                    await self._flowing.wait()
+                if are_answers and self._drops_answer:
+                    self._drops_answer = False
+                    return
+                writer.write(data)
+                await writer.drain()

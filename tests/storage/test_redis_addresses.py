@@ -32,7 +32,7 @@ EXCHANGE = Exchange("a", writes=[Write("x", "1")], draws=[Draw("m", 10, 1.0, wan
         ("redis://h?socket_timeout=60&retry_on_timeout=1", "redis://h:6379", {"socket_timeout": 1}),
         (
             "redis+cluster://u:p@a:1,b,[::1]:3",
-            "redis+cluster://a:1,b:6379,::1:3",
+            "redis+cluster://a:1,b:6379,[::1]:3",
             {"password": "p"},
         ),
         ("valkeys+cluster://a:1", "rediss+cluster://a:1", {}),

@@ -33,6 +33,17 @@ def fault_of(store: RedisStore, exchange: Exchange = WRITE) -> StoreError:
     return raised.value
 
 
+def settled(store: RedisStore) -> RedisStore:
+    """Return a store whose connections are there, however long that took on a busy machine."""
+    while True:
+        try:
+            store.listen(0)
+            store.exchange(Exchange("a"))
+        except StoreError:
+            continue
+        return store
+
+
 def kept(server: Server) -> list[bytes]:
     with server.client() as raw:
         keys: list[bytes] = raw.keys()
@@ -85,6 +96,17 @@ def test_way_that_leads_nowhere_is_slow_and_heals(valkey_url: str, open_store: O
         assert patient.exchange(Exchange("b")).store == before.store
 
 
+def test_way_that_is_closed_is_unreachable_and_heals(valkey_url: str, open_store: Open) -> None:
+    with Proxy(port_of(valkey_url)) as proxy:
+        store = open_store(f"redis://127.0.0.1:{proxy.port}")
+        before = store.exchange(WRITE)
+        proxy.refuse()
+        for _ in range(2):
+            assert fault_of(store).fault is StoreFault.UNREACHABLE
+        proxy.heal()
+        assert store.exchange(Exchange("a")).store == before.store
+
+
 def test_answer_that_is_lost_on_its_way_leaves_all_of_the_exchange_done(
     valkey_url: str, open_store: Open
 ) -> None:
@@ -120,8 +142,7 @@ def test_listener_does_not_stay_deaf_where_the_exchange_of_the_same_store_failed
     valkey_url: str, open_store: Open
 ) -> None:
     with Proxy(port_of(valkey_url)) as proxy:
-        store = open_store(f"redis://127.0.0.1:{proxy.port}", timeout_s=SHORT_S)
-        store.listen(0)
+        store = settled(open_store(f"redis://127.0.0.1:{proxy.port}", timeout_s=SHORT_S))
         proxy.swallow()
         fault_of(store)
         with pytest.raises(StoreError, match="another connection"):
@@ -143,8 +164,7 @@ def test_news_that_come_in_pieces_are_heard_whole(valkey_url: str, open_store: O
 
 def test_server_that_pauses_is_slow(start: Start, open_store: Open) -> None:
     server = start()
-    store = open_store(server.url, timeout_s=SHORT_S)
-    store.exchange(Exchange("a"))
+    store = settled(open_store(server.url, timeout_s=SHORT_S))
     with server.client() as raw:
         raw.client_pause(600_000, all=False)
         assert fault_of(store).fault is StoreFault.SLOW

@@ -40,6 +40,16 @@ def test_weight_and_expiry_come_back_to_the_last_digit(open_store: Open) -> None
     assert news.entries == written
 
 
+def test_entry_that_one_exchange_changes_twice_is_told_once(open_store: Open) -> None:
+    store = open_store()
+    store.listen(0)
+    writes = [Write("x", "1"), Write("x", "2", weight=1.0), Write("x", "3", weight=0.5)]
+    written = store.exchange(Exchange("a", writes=writes)).written
+    assert [entry.value for entry in written] == ["1", "2", "2"]
+    (news,) = store.listen(30)
+    assert [entry.value for entry in news.entries] == ["2"]
+
+
 def test_exchange_is_few_commands_however_many_limits_it_is_about(
     start: Callable[..., Server], open_store: Open
 ) -> None:
@@ -198,9 +208,10 @@ def test_records_that_nobody_needs_any_more_vanish(open_store: Open, raw: Any, k
         "meter:1.0 0 young": f"[0,0,{now + 9},{now},0]",
         "meter:1.0 0 held": f"[5,1,{now + 9},{now - 9000},0]",
         "meter:0 0 endless": "[0,0,0,0,3,0,3]",
+        "meter:0 0 lost": "[0,0,0,0,0]",
         "holds:gone": f'[{{"1.0 0 x": 5, "0 7 y": 5}}, {{"1.0 0 x": {now - 9000}, "0 7 y": 9}}]',
         "holds:here": f'[{{"1.0 0 held": 5}}, {{"1.0 0 held": {now + 9}}}]',
-        "holds:lost": '[{"0 0 endless": 5}, {"0 0 endless": 1}]',
+        "holds:lost": '[{"0 0 lost": 5}, {"0 0 lost": 1}]',
     }.items():
         raw.eval(PACK, 1, key, name, packed)
     raw.hset(key, "claim:over", "9.0 0 b")
@@ -211,6 +222,7 @@ def test_records_that_nobody_needs_any_more_vanish(open_store: Open, raw: Any, k
         "meter:1.0 0 young",
         "meter:1.0 0 held",
         "meter:0 0 endless",
+        "meter:0 0 lost",
         "holds:here",
         "holds:lost",
     }
