@@ -82,6 +82,11 @@ end
 local sequence, store
 local news, news_keys = {}, {} -- entries as they are now, by key, and the keys in order
 
+local function is_json(text)
+  -- Half of a pair of surrogates is allowed, as others do: a text may have been cut there.
+  return pcall(cjson.decode, text) or pcall(cjson.decode, (string.gsub(text, '\\u[dD]%x%x%x', '\\u0020')))
+end
+
 local function entry(key)
   local name = 'entry:' .. key
   local text = field(name)
@@ -89,7 +94,7 @@ local function entry(key)
   local version, weight, expires, value = string.match(text, '^(%d+) (%S+) (%S+) (.*)$')
   local entry = { text = text, version = tonumber(version), weight = tonumber(weight) }
   expires = tonumber(expires)
-  if not (entry.weight and expires and pcall(cjson.decode, value)) then
+  if not (entry.weight and expires and is_json(value)) then
     spoiled(name)
     return nil
   end

@@ -14,7 +14,7 @@ from redis import Redis, RedisCluster, Sentinel
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import ConnectionPool, SSLConnection
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisClusterException
 from redis.retry import Retry
 
 from capability_router.storage.redis_address import RedisAddress
@@ -44,7 +44,7 @@ class RedisClient:
         else:
             self._client = (_cluster if address.kind == "cluster" else _server)(address)
 
-    def run(self, script: Script, key: str, *arguments: str) -> Any:
+    def run(self, script: Script, key: str, *arguments: str | bytes) -> Any:
         """Run a script on the server of a key; it is sent only if the server does not know it."""
         try:
             return self._client.evalsha(script.digest, 1, key, *arguments)
@@ -105,7 +105,11 @@ def _cluster(address: RedisAddress) -> RedisCluster:
     nodes = [ClusterNode(host, port) for host, port in address.hosts]  # type: ignore[no-untyped-call]  # the client has no types here
     options = _without_place(address.options)
     options.pop("db", None)
-    return RedisCluster(startup_nodes=nodes, retry=_once(), **options)
+    try:
+        return RedisCluster(startup_nodes=nodes, retry=_once(), **options)
+    except IndexError as error:
+        # Clients before version 6 do not expect that.
+        raise RedisClusterException("no node of the cluster serves any slot") from error
 
 
 def _primary(address: RedisAddress) -> tuple[Any, tuple[Any, ...]]:

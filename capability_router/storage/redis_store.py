@@ -163,8 +163,8 @@ class RedisStore:
             self._channel,
             str(SCHEMA_VERSION),
             secrets.token_hex(8),
-            _request(exchange),
-            exchange.process,
+            _encoded(_request(exchange)),
+            _encoded(exchange.process),
         )
         return reply
 
@@ -231,8 +231,14 @@ def _request(exchange: Exchange) -> str:
             "snapshot": exchange.snapshot,
             "hold_s": exchange.hold_s,
             "claim_s": exchange.claim_s,
-        }
+        },
+        ensure_ascii=False,
     )
+
+
+def _encoded(text: str) -> bytes:
+    # Half of a pair of surrogates is no text for a server; it is in nobody's name on purpose.
+    return text.encode("utf-8", "replace")
 
 
 def _write(write: Write) -> tuple[object, ...]:

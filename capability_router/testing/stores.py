@@ -130,7 +130,12 @@ def _check_entries(client: _Clients) -> None:
     one, other = client(), client()
     later = one.exchange().now + 1e6 / 7
     keys = [f"{token_hex(4)} {odd}" for odd in ("plain", "a:b/c {d} \n", "größe-\U0001f680", "")]
-    values = ("1", '{"a": [1.5, null, "\\u00e9\\n"]}', '"größe \U0001f680"', "{}")
+    values = (
+        "1",
+        '{"a": [1.5, null, "\\u00e9\\n"]}',
+        '"größe \U0001f680"',
+        '["\\ud83d", "\\\\ud8"]',
+    )
     writes = [
         Write(key, value, weight, expires_at)
         for key, value, weight, expires_at in zip(

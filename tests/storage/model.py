@@ -80,7 +80,7 @@ class Shared:
         changed: dict[str, Entry] = {}
         full: list[str] = []
         written = tuple(self.write(write, before, now, changed) for write in exchange.writes)
-        self.forget(now)
+        self.entries = {k: entry for k, entry in self.entries.items() if entry.expires_at > now}
         shares = tuple(self.draw(draw, exchange, now, full) for draw in exchange.draws)
         for key in exchange.releases:
             if key in self.claims and self.claims[key].process == exchange.process:
@@ -95,12 +95,11 @@ class Shared:
         entries = tuple(self.entries.values()) if exchange.snapshot else None
         return Answer(now, "model", self.sequence, written, shares, claimed, entries)
 
-    def forget(self, now: float) -> None:
-        self.entries = {k: entry for k, entry in self.entries.items() if entry.expires_at > now}
-
     def write(self, write: Write, before: int, now: float, changed: dict[str, Entry]) -> Entry:
-        self.forget(now)
         there = self.entries.get(write.key)
+        if there is not None and there.expires_at <= now:
+            del self.entries[write.key]
+            there = None
         knows = there is None or there.version == write.base
         if not knows and there and (write.value is None or write.weight <= there.weight):
             return there
