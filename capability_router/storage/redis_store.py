@@ -1,7 +1,7 @@
 """Shared state on a Redis or Valkey server: one script a step, and one channel of news.
 
-Knows the form in which ``exchange.lua`` takes an exchange and answers it. How limits, claims and
-entries change is said there.
+Knows the form in which the script beside it takes an exchange and answers it. How entries, limits
+and claims change is said there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ another version.
 """
 
 _EXCHANGE = Script(
-    files("capability_router.storage").joinpath("exchange.lua").read_text(encoding="utf-8")
+    "\n".join(
+        files("capability_router.storage").joinpath(f"{part}.lua").read_text(encoding="utf-8")
+        for part in ("fields", "limits", "exchange")
+    )
 )
 _BREATH_S = 0.1
 """Seconds after which one who listens looks whether there is still something to listen to."""

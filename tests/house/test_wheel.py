@@ -12,7 +12,9 @@ from tests.house.source import ROOT
 
 PACKAGES = {"capability_router", "langchain_capability_router", "litellm_capability_router"}
 # What is no Python, and read when it is used.
-SCRIPTS = ("capability_router/storage/exchange.lua",)
+SCRIPTS = tuple(
+    f"capability_router/storage/{part}.lua" for part in ("fields", "limits", "exchange")
+)
 METADATA = "capability_router-"
 
 

@@ -165,7 +165,17 @@ def test_entry_that_cannot_be_read_is_named_and_dropped(
 
 
 @pytest.mark.parametrize(
-    "packed", ["[]", "[1,2,3]", '[0,0,0,0,0,1,"x"]', "{}", "7", "[0,0,0,0,0,1]", "[[],0,0,0,0]"]
+    "packed",
+    [
+        str([0] * 9001),
+        "[]",
+        "[1,2,3]",
+        '[0,0,0,0,0,1,"x"]',
+        "{}",
+        "7",
+        "[0,0,0,0,0,1]",
+        "[[],0,0,0,0]",
+    ],
 )
 def test_limit_that_cannot_be_read_is_counted_anew_from_what_is_held(
     open_store: Open, raw: Any, key: str, packed: str
@@ -233,6 +243,8 @@ def test_records_that_nobody_needs_any_more_vanish(open_store: Open, raw: Any, k
     for name, packed in {
         "meter:1.0 0 long over": f"[0,0,{now + 9},{now - 9000},3,{int(now) - 9000},3]",
         "meter:0 777 long over": f"[0,0,{now + 9},{now - 9000},3,777,3]",
+        "meter:of nobody": "[0,0,0,0,0]",
+        "meter:1.0 or another": "[0,0,0,0,0]",
         "meter:1.0 0 young": f"[0,0,{now + 9},{now},0]",
         "meter:1.0 0 held": f"[5,1,{now + 9},{now - 9000},0]",
         "meter:0 0 endless": "[0,0,0,0,3,0,3]",
