@@ -28,17 +28,25 @@ class Permits:
         self.wanted: dict[Trial, None] = {}
         self.ask: Callable[[], object] | None = None
 
-    def allow(self, trial: Trial, now: float, *, asking: bool) -> bool:
+    def has(self, trial: Trial, now: float) -> bool:
         """Return whether a trial may be started now.
 
         Args:
             trial: The trial.
             now: Monotonic seconds.
-            asking: True to note a trial that may not as wanted.
         """
-        if not self.needed or now < self.granted.get(trial, now):
+        return not self.needed or now < self.granted.get(trial, now)
+
+    def ask_for(self, trial: Trial, now: float) -> bool:
+        """Return whether a trial may be started now; one that may not is wanted from now on.
+
+        Args:
+            trial: The trial.
+            now: Monotonic seconds.
+        """
+        if self.has(trial, now):
             return True
-        if asking and trial not in self.wanted:
+        if trial not in self.wanted:
             self.wanted[trial] = None
             if self.ask is not None:
                 self.ask()

@@ -94,7 +94,7 @@ class RoutedPool(PoolMembers):
     ) -> Lease | None:
         """Hand out a model before its time that left for errors, because nobody else is left."""
         early = preferred(self._roster.early(now), request.prefers)
-        lease = self._try_one(early, request, node, tried, now)
+        lease = self._try_one(early, request, node, tried, now, needs_permit=False)
         if lease is not None:
             # Also of one whose time has come, where another process has the permit to try it.
             lease.panic = True
@@ -161,8 +161,8 @@ class RoutedPool(PoolMembers):
         self._timetable.run(now)
         if self._till.closed_until > now:
             return None
-        looked = self._roster.due(now, node, asking=False)
-        due = [*preferred(looked, request.prefers)]
+        may = (m for m in self._roster.due(now, node) if self._has_permit(m, now))
+        due = [*preferred(may, request.prefers)]
         fits = next((m for m in due if self._fits(m, request, node, tried, now)), None)
         if fits is not None and trial_first and not tried and not request.prefers:
             return self.evidence(request, node, tried, now, fits, Why.TRIAL)
@@ -291,6 +291,9 @@ class RoutedPool(PoolMembers):
             out[member.model.id] = None
         return None
 
+    def _has_permit(self, member: Member, now: float) -> bool:
+        return self._permits.has((self.name, member.model.id), now)
+
     def _fits(
         self,
         member: Member,
@@ -311,14 +314,18 @@ class RoutedPool(PoolMembers):
         node: str,
         tried: Collection[str],
         now: float,
+        *,
+        needs_permit: bool = True,
     ) -> Lease | None:
-        """Put the first of some standby members on trial that fits and can afford it."""
+        """Put the first of some standby members on trial that fits, may, and can afford it."""
         short: list[Member] = []
         lease = None
         for member in members:
             fits = node in member.places and member.model.lacks(request) is None
             free = member.model.id not in tried and not member.state.is_full
             if not (fits and free and self._till.is_open(now)):
+                continue
+            if needs_permit and not self._permits.ask_for((self.name, member.model.id), now):
                 continue
             reserved = self._till.reserve(member, request, now)
             if reserved is not None:

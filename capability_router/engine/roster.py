@@ -17,7 +17,6 @@ from capability_router.engine.events import EventType, RoutingEvent
 from capability_router.engine.lanes import Lanes
 from capability_router.engine.member import Member, Order, Standby
 from capability_router.engine.meter import Meter
-from capability_router.engine.permits import Permits
 from capability_router.engine.reason import ERRORS, Reason
 from capability_router.engine.state import StandbyState
 
@@ -34,7 +33,6 @@ class Roster:
         pool: Name of the pool, for the events.
         lanes: Are told of every model that becomes active or stops being so.
         outbox: Takes the events, to be handed out when the step is over.
-        permits: Says which trials this process may start.
 
     Attributes:
         members: Every member by the id of its model, in the order they joined.
@@ -52,7 +50,6 @@ class Roster:
     __slots__ = (
         "_lanes",
         "_outbox",
-        "_permits",
         "_pool",
         "_returns",
         "_trials",
@@ -67,13 +64,10 @@ class Roster:
         "transitions",
     )
 
-    def __init__(
-        self, pool: str, lanes: Lanes, outbox: list[RoutingEvent], permits: Permits
-    ) -> None:
+    def __init__(self, pool: str, lanes: Lanes, outbox: list[RoutingEvent]) -> None:
         self._pool = pool
         self._lanes = lanes
         self._outbox = outbox
-        self._permits = permits
         self.members: dict[str, Member] = {}
         self.standby: dict[str, Member] = {}
         self.spared: dict[str, Order] = {}
@@ -244,19 +238,16 @@ class Roster:
         back = takewhile(lambda place: place[0] <= now, self._returns)
         return [(self.members[name], _standby_of(self.members[name])) for *_, name in back]
 
-    def due(self, now: float, node: str | None = None, *, asking: bool = True) -> Iterator[Member]:
-        """Iterate over the members whose trial is due and permitted, longest due first.
+    def due(self, now: float, node: str | None = None) -> Iterator[Member]:
+        """Iterate over the members whose trial is due, longest due first.
 
         Args:
             now: Monotonic seconds.
             node: Full path of the node that they serve; None for any.
-            asking: False if it is only a look: no permit is asked for.
         """
         queues = [queue for places, queue in self._trials.items() if not node or node in places]
         due = [takewhile(lambda place: place[0] <= now, queue) for queue in queues]
-        allow, pool = self._permits.allow, self._pool
-        names = (name for *_, name in merge(*due) if allow((pool, name), now, asking=asking))
-        return (self.members[name] for name in names)
+        return (self.members[name] for *_, name in merge(*due))
 
     def early(self, now: float) -> Iterator[Member]:
         """Iterate over the members ejected for errors that wait, first due first.
