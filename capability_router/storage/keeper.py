@@ -157,6 +157,9 @@ class Keeper:
             router: The router.
             news: What the store has told.
         """
+        if not self._clock.is_known:
+            # Its moments mean nothing yet, and with the first exchange everything is read.
+            return
         with router.step():
             for item in news:
                 self._gap = self._gap or item.before > self._seen

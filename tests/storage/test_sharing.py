@@ -219,6 +219,18 @@ def test_what_both_learnt_while_they_were_cut_off_comes_together_when_the_store_
     assert first.told().count("state_store_returned") == 1
 
 
+def test_news_before_the_first_exchange_are_read_with_it() -> None:
+    fleet = Fleet(1, models=TWO)
+    late = fleet.join()
+    fleet.processes[0].ask(FailureKind.RATE_LIMITED, 60.0)
+    fleet.processes[0].keeper.turn(fleet.processes[0].router)
+    late.keeper.hear(late.router, late.client.listen(0))
+    assert late.active() == ["alpha/x", "beta/y"]
+    fleet.settle()
+    (state,) = late.router.pool("chat-completion").get_standby()
+    assert state.until == pytest.approx(fleet.clock.now() + 60.0, abs=0.01)
+
+
 def test_news_that_were_lost_are_read_again() -> None:
     fleet = Fleet(2, models=TWO)
     first, second = fleet.processes
