@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from capability_router.engine.limits import Limit, Scope
-from capability_router.engine.meter import Meter, meters_for
+from capability_router.engine.meter import Meter
 from capability_router.engine.model import Model, Provider
 
 __all__ = ["Accounts"]
@@ -48,9 +48,30 @@ class Accounts:
         if found is not None and found[0] == limits:
             return found[1]
         before = found[1] if found else ()
-        meters = meters_for(limits, scope, before)
+        meters = _meters_for(limits, scope, before)
         self._meters[scope] = limits, meters
         if self.made is not None:
             for meter in set(meters).difference(before):
                 self.made(meter)
         return meters
+
+
+def _meters_for(
+    limits: Iterable[Limit], scope: Scope, before: Iterable[Meter]
+) -> tuple[Meter, ...]:
+    """Return a meter for each limit; one on the same window as before goes on counting there.
+
+    Args:
+        limits: The limits; of several on one window the smallest counts, for it holds them all.
+        scope: Whose they are.
+        before: The meters of the scope so far.
+    """
+    smallest: dict[tuple[object, ...], Limit] = {}
+    for limit in limits:
+        other = smallest.setdefault(limit.window, limit)
+        if limit.amount < other.amount:
+            smallest[limit.window] = limit
+    known = {meter.limit.window: meter for meter in before}
+    for window, limit in smallest.items():
+        known.setdefault(window, Meter(limit, scope)).change(limit)
+    return tuple(known[window] for window in smallest)

@@ -5,39 +5,20 @@ Knows amounts and moments, no model and no request: what a request needs is for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import inf
 
 from capability_router.engine.averages import FadingRate
 from capability_router.engine.limits import NANO, Forecast, Limit, Scope, Unit
 from capability_router.engine.shared_use import SharedUse
 
-__all__ = ["BUCKETS", "Meter", "meters_for"]
+__all__ = ["BUCKETS", "Meter"]
 
 BUCKETS = 60
 """Parts of a rolling window that are forgotten one by one."""
 
 _PLACE = {unit: place for place, unit in enumerate(Unit)}
 _ASKING_S = 0.05
-
-
-def meters_for(limits: Iterable[Limit], scope: Scope, before: Iterable[Meter]) -> tuple[Meter, ...]:
-    """Return a meter for each limit; one on the same window as before goes on counting there.
-
-    Args:
-        limits: The limits; of several on one window the smallest counts, for it holds them all.
-        scope: Whose they are.
-        before: The meters of the scope so far.
-    """
-    smallest: dict[tuple[object, ...], Limit] = {}
-    for limit in limits:
-        other = smallest.setdefault(limit.window, limit)
-        if limit.amount < other.amount:
-            smallest[limit.window] = limit
-    known = {meter.limit.window: meter for meter in before}
-    for window, limit in smallest.items():
-        known.setdefault(window, Meter(limit, scope)).change(limit)
-    return tuple(known[window] for window in smallest)
 
 
 class Meter:
@@ -245,20 +226,34 @@ class Meter:
         """
         if self.shared is None:
             self.shared = SharedUse(ask)
-            if self.limit.strict:
-                self.ceiling = self.taken
+            self._keep_to_what_is_held()
         moved_s = ahead_s - self.shared.ahead_s
         # Less than a bucket is the inaccuracy of comparing clocks, unless the store is ahead.
         if moved_s > 0 or -moved_s >= min(1.0, self._width_s):
             self._move(ahead_s, now)
 
-    def disown(self) -> None:
-        """Give up what is reserved, and take what was used as told: that was another process."""
+    def unshare(self, now: float) -> None:
+        """Count alone again: what others have used is no concern of this process any more.
+
+        Args:
+            now: Monotonic seconds.
+        """
         if self.shared is not None:
-            self.shared.told = dict(self._buckets)
+            self._move(0.0, now)
+            self.taken -= self.shared.elsewhere
+            self.shared = None
+            self.ceiling = self.capacity
+
+    def begin_anew(self, *, told: bool) -> None:
+        """Give up what is reserved: it was for another process, or in a store that is no more.
+
+        Args:
+            told: Whether what was used has been told, by that other process.
+        """
+        if self.shared is not None:
+            self.shared.told = dict(self._buckets) if told else {}
             self.shared.held = 0
-            if self.limit.strict:
-                self.ceiling = self.taken
+            self._keep_to_what_is_held()
 
     def offer(self, most: int) -> None:
         """Take no more than an amount until there is an answer: the rest is offered to others.
@@ -274,7 +269,14 @@ class Meter:
         return self.shared.untold(self._buckets) if self.shared else {}
 
     def hear(
-        self, *, used: int, reserved: int, held: int, held_s: float, frees_at: float, now: float
+        self,
+        *,
+        used: int,
+        reserved: int,
+        held: int,
+        held_until: float,
+        frees_at: float,
+        now: float,
     ) -> None:
         """Take in how the limit stands for all processes together.
 
@@ -284,7 +286,7 @@ class Meter:
             used: What all have used in the current window.
             reserved: What the others have reserved.
             held: What is reserved for this process, besides what it has told.
-            held_s: Seconds for which that holds from now on.
+            held_until: Monotonic seconds up to which that holds.
             frees_at: Monotonic seconds at which something of what was used is free again.
             now: Monotonic seconds.
         """
@@ -299,10 +301,15 @@ class Meter:
         rolling = self.limit.window_s
         shared.elsewhere_until = inf if rolling is None else now + rolling + self._width_s
         # What is held in a calendar window counts as used when it has expired, so it may be.
-        shared.held_until = inf if rolling is None else now + held_s
-        if self.limit.strict:
-            self.ceiling = self.taken + max(0, held - sum(self.untold().values()))
+        shared.held_until = inf if rolling is None else held_until
+        self._keep_to_what_is_held()
         self._note_next(now)
+
+    def _keep_to_what_is_held(self) -> None:
+        """Of a strict limit, take no more than is reserved and not yet told as used."""
+        if self.shared is not None and self.limit.strict:
+            left = max(0, self.shared.held - sum(self.untold().values()))
+            self.ceiling = self.taken + left
 
     def _wall(self, now: float, wall: float) -> float:
         return wall if self.shared is None else now + self.shared.ahead_s
@@ -371,6 +378,7 @@ class Meter:
         buckets = 0
         if self.limit.window_s is not None:
             buckets = int((ahead_s - shared.ahead_s) / self._width_s)
+        if buckets:
             self._bucket += buckets
             self._buckets = {bucket + buckets: n for bucket, n in self._buckets.items()}
             shared.move(buckets)

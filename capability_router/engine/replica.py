@@ -143,6 +143,17 @@ class Replica:
         for meter in self._accounts.every():
             share(meter)
 
+    def stand_alone(self) -> None:
+        """Share no limit and ask for no permit any more."""
+        self.permits.needed, self.permits.ask = False, None
+        self.permits.granted.clear()
+        self.permits.wanted.clear()
+        self._accounts.made = None
+        for meter in self._accounts.every():
+            was_spent = meter.spent
+            meter.unshare(self.now())
+            self.follow(meter, was_spent)
+
     def meters(self) -> Iterator[Meter]:
         """Iterate over the meters of all limits."""
         return self._accounts.every()

@@ -48,7 +48,6 @@ def portion(capacity: int, share: Share | None, per_s: float, asked: int) -> int
 class _Drawn:
     at: float = -inf
     taken: int = -1
-    want: int = 0
     share: Share | None = None
 
 
@@ -101,11 +100,11 @@ class Drawing:
                 used=share.used,
                 reserved=share.reserved,
                 held=share.held,
-                held_s=held_until - now,
+                held_until=held_until,
                 frees_at=self._clock.to_own(share.frees_at),
                 now=now,
             )
-            self._drawn[meter] = _Drawn(now, meter.taken, draw.want, share)
+            self._drawn[meter] = _Drawn(now, meter.taken, share)
             replica.follow(meter, was_spent)
 
     def hear(self, full: Iterable[str]) -> None:
@@ -115,9 +114,7 @@ class Drawing:
     def begin_anew(self, replica: Replica) -> None:
         """Tell again all that was used, because the store was emptied."""
         for meter in replica.meters():
-            if meter.shared is not None:
-                meter.shared.told.clear()
-                meter.shared.held = 0
+            meter.begin_anew(told=False)
         self._drawn.clear()
 
     def forget_those_gone(self, replica: Replica) -> None:
@@ -137,21 +134,15 @@ class Drawing:
         return now - drawn.at >= (_BUSY_S if busy else _IDLE_S)
 
     def _draw(self, meter: Meter, drawn: _Drawn, now: float, *, leaving: bool) -> Draw:
-        shared = meter.shared
-        want = 0
+        shared, want = meter.shared, 0
         if meter.limit.strict and not leaving:
             asked = shared.asked if shared else 0
             want = portion(meter.capacity, drawn.share, meter.rate.per_s(now), asked)
-            # What is asked for while the question is under way must not be what is given back.
-            meter.offer(want)
+        # What is given back must not be used while the question is under way.
+        meter.offer(want)
         if shared is not None:
             shared.asked = 0
-        return Draw(
-            facts.meter_key(meter),
-            meter.capacity,
-            meter.width_s,
-            meter.window,
-            meter.untold(),
-            shared.held if shared else 0,
-            want,
-        )
+        grant = shared.held if shared else 0
+        untold = meter.untold()
+        key, width_s, window = facts.meter_key(meter), meter.width_s, meter.window
+        return Draw(key, meter.capacity, width_s, window, untold, grant, want)

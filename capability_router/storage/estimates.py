@@ -27,6 +27,10 @@ class Estimates:
         self._clock = clock
         self._told: dict[str, tuple[float, float]] = {}
 
+    def begin_anew(self) -> None:
+        """Note that the store may not have what was told: all is told again."""
+        self._told.clear()
+
     def gather(self, replica: Replica) -> list[Write]:
         """Return what to write: of each model that has become a tenth slower or faster."""
         writes: list[Write] = []
@@ -38,10 +42,12 @@ class Estimates:
         return writes
 
     def read(self, replica: Replica, entries: Iterable[Entry]) -> list[str]:
-        """Take over what others have measured; return what could not be read."""
+        """Take over what others have measured, of all entries; return what could not be read."""
         now, states, unreadable = replica.now(), replica.states(), list[str]()
         for entry in entries:
             try:
+                if facts.kind_of(entry.key) != "latency":
+                    continue
                 state = states.get(facts.model_of(entry.key))
                 values = facts.unpack(entry)
                 measured = float(values["latency_s"]), float(values["first_token_s"])

@@ -42,6 +42,8 @@ _OVERDUE_S = 0.5
 _MARGIN_S = 1.0
 """Seconds by which what is held is given up before the store takes it back."""
 _RETRIES_S = (0.1, 2.0)
+_CLOCK_S = 0.001
+"""Seconds by which the clock of the store has to be known better for the limits to follow it."""
 
 _STANDING = frozenset(
     {
@@ -82,9 +84,10 @@ class Keeper:
         self._drawing = Drawing(self._clock)
         self._trials = Trials()
         self._estimates = Estimates(self._clock)
-        self._versions = Versions(fingerprint)
+        self._versions = Versions(fingerprint, time.now())
         self._process = token_hex(8)
         self._store_name = ""
+        self._latest_s = -inf
         self._changed = self._joined = self._gap = False
         self._beat_at = self._snapshot_at = self._estimates_at = self._retry_at = -inf
         self._retry_s = _RETRIES_S[0]
@@ -125,7 +128,7 @@ class Keeper:
         with router.step():
             router.replica.permits.granted.clear()
             for meter in router.replica.meters():
-                meter.disown()
+                meter.begin_anew(told=True)
         self._changed = self._gap = True
 
     def follow(self, fingerprint: str) -> None:
@@ -134,7 +137,7 @@ class Keeper:
         Args:
             fingerprint: What distinguishes it; empty for none.
         """
-        self._versions.change(fingerprint)
+        self._versions.change(fingerprint, self._time.now())
         self._wake()
 
     def turn(self, router: Router) -> None:
@@ -166,7 +169,7 @@ class Keeper:
                 self._seen = max(self._seen, item.after)
                 self._replication.hear(router.replica, item.entries)
                 self._drawing.hear(item.full)
-                self._hear_version(item.entries)
+                self._hear_version(self._versions.hear, item.entries)
         self._tell_what_was_read(router)
         if self._gap or any(item.full for item in news):
             self._wake()
@@ -208,7 +211,7 @@ class Keeper:
         return Exchange(self._process, writes, draws, claims, releases, snapshot)
 
     def _quiet_writes(self, replica: Replica, now: float) -> list[Write]:
-        writes = self._versions.gather(self._clock.to_store(now))
+        writes = self._versions.gather(self._clock)
         if now >= self._estimates_at:
             self._estimates_at = now + _ESTIMATES_S
             writes += self._estimates.gather(replica)
@@ -240,15 +243,16 @@ class Keeper:
             self._wake()
 
     def _take(self, replica: Replica, exchange: Exchange, answer: Answer, sent_at: float) -> None:
+        replica.permits.needed = True
+        self._follow_clock(replica)
         if answer.store != self._store_name:
             self._meet(replica, answer)
-        replica.permits.needed = True
-        for meter in replica.meters():
-            self._share(meter)
-        orders = len(self._orders)
-        self._replication.answered(replica, self._orders, answer.written[:orders])
-        self._drawing.answered(replica, answer.shares, sent_at + exchange.hold_s - _MARGIN_S)
-        self._trials.answered(replica, answer.claimed, sent_at + exchange.claim_s - _MARGIN_S)
+        else:
+            orders = len(self._orders)
+            self._replication.answered(replica, self._orders, answer.written[:orders])
+            self._hear_version(self._versions.answered, answer.written)
+            self._drawing.answered(replica, answer.shares, sent_at + exchange.hold_s - _MARGIN_S)
+            self._trials.answered(replica, answer.claimed, sent_at + exchange.claim_s - _MARGIN_S)
         self._expected.append((sent_at + _OVERDUE_S, answer.sequence))
         self._unreadable += answer.corrupt
         if answer.entries is not None:
@@ -256,11 +260,24 @@ class Keeper:
             self._snapshot_at = sent_at + _SNAPSHOT_S
             self._gap = False
 
+    def _follow_clock(self, replica: Replica) -> None:
+        """Let the limits go by the clock of the store, as far as it is known better now."""
+        latest_s = self._clock.latest_s
+        if abs(latest_s - self._latest_s) > _CLOCK_S:
+            self._latest_s = latest_s
+            for meter in replica.meters():
+                self._share(meter)
+
     def _meet(self, replica: Replica, answer: Answer) -> None:
-        """Begin with a store, or with another one, which knows nothing of what was told."""
+        """Begin with a store, or with another one, which knows nothing of what was told.
+
+        What it says to the question is passed over: that was a part of what it has to know.
+        """
         if self._store_name:
             self._replication.begin_anew()
             self._drawing.begin_anew(replica)
+            self._estimates.begin_anew()
+            self._versions.begin_anew()
             self._changed = True
         self._store_name, self._seen = answer.store, answer.sequence
         self._expected.clear()
@@ -269,20 +286,22 @@ class Keeper:
     def _read(self, replica: Replica, entries: Sequence[Entry], sequence: int) -> None:
         self._seen = max(self._seen, sequence)
         self._replication.read(replica, entries, sequence)
-        latencies = self._replication.entries("latency")
-        self._unreadable += self._estimates.read(replica, latencies)
+        self._unreadable += self._estimates.read(replica, entries)
         self._drawing.forget_those_gone(replica)
-        self._hear_version(entries)
+        self._hear_version(self._versions.hear, entries)
 
-    def _hear_version(self, entries: Iterable[Entry]) -> None:
+    def _hear_version(
+        self, hear: Callable[[Iterable[Entry]], None], entries: Iterable[Entry]
+    ) -> None:
         try:
-            self._versions.hear(entries)
+            hear(entries)
         except facts.UnreadableError as error:
             self._unreadable.append(str(error))
 
     def _lose(self, router: Router, error: StoreError) -> None:
         """Go on alone, and say so once for each reason."""
         self._changed = True
+        self._estimates.begin_anew()
         self._retry_at = self._time.now() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _RETRIES_S[1])
         self._failures += 1

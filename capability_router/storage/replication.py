@@ -6,11 +6,11 @@ has written or dropped is followed, unless what is known here is newer: that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 from capability_router.engine.member import Order
-from capability_router.engine.replica import HeldOrder, Replica
+from capability_router.engine.replica import Replica
 from capability_router.storage import facts
 from capability_router.storage.store import Entry, Write
 from capability_router.storage.store_clock import StoreClock
@@ -147,7 +147,7 @@ class Replication:
                 replica.hear_end(facts.held_by(entry.key, before))
             return
         held = facts.held_order(entry, self._clock)
-        if self._is_over(replica, held):
+        if held.order.until <= replica.now() and not held.order.probe:
             return
         if before is not None and before.until > held.order.until:
             replica.hear_end(facts.held_by(entry.key, before))
@@ -166,15 +166,3 @@ class Replication:
         if order.until > replica.now():
             replica.hear_by_hand(scope, order)
             self._agree(entry.key, replica.by_hand().get(scope))
-
-    def _is_over(self, replica: Replica, held: HeldOrder) -> bool:
-        return held.order.until <= replica.now() and not held.order.probe
-
-    def entries(self, kind: str) -> Iterator[Entry]:
-        """Iterate over the entries of one kind, as they were read last."""
-        for key, entry in self._known.items():
-            try:
-                if entry.value is not None and facts.kind_of(key) == kind:
-                    yield entry
-            except facts.UnreadableError:
-                continue

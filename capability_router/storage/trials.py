@@ -30,20 +30,21 @@ class Trials:
             leaving: True to give up all of them.
         """
         permits = replica.permits
-        self._asked, releases = {}, list[str]()
-        for trial in [*permits.granted, *(t for t in permits.wanted if t not in permits.granted)]:
+        self._asked = {}
+        claims, releases = list[Claim](), list[str]()
+        for trial in dict.fromkeys([*permits.granted, *permits.wanted]):
             in_flight = None if leaving else replica.trial(trial)
+            key = facts.claim_key(trial)
+            # What is not in flight may go to a rival while the question is under way.
+            had = None if in_flight else permits.granted.pop(trial, None)
+            permits.wanted.pop(trial, None)
             if in_flight is not None:
-                self._asked[facts.claim_key(trial)] = trial
-            elif permits.granted.pop(trial, None) is not None:
-                releases.append(facts.claim_key(trial))
-            if in_flight is None:
-                permits.wanted.pop(trial, None)
-        claims = [Claim(key, busy=bool(replica.trial(trial))) for key, trial in self._asked.items()]
-        for claim in claims:
-            if not claim.busy and permits.granted.pop(self._asked[claim.key], None) is not None:
-                # While the question is under way, the claim may be going to a rival.
-                permits.wanted[self._asked[claim.key]] = None
+                self._asked[key] = trial
+                claims.append(Claim(key, busy=in_flight))
+                if not in_flight:
+                    permits.wanted[trial] = None
+            elif had is not None:
+                releases.append(key)
         return claims, releases
 
     def answered(self, replica: Replica, claimed: Collection[str], until: float) -> None:

@@ -155,3 +155,28 @@ def test_who_leaves_gives_back_what_it_had_reserved() -> None:
     assert record.used == {0: 3}
     assert len(record.holds) == 1
     assert second.active() == ["alpha/x"]
+
+
+def test_what_was_reserved_in_a_store_that_was_emptied_is_reserved_no_more() -> None:
+    fleet = Fleet(3, models=[limited(100, strict=True)])
+    taken = 0
+    for _ in range(4):
+        taken += sum(asked(process, 2) for process in fleet.processes)
+        fleet.pass_time(1.0)
+    fleet.shelf.empty("second")
+    for _ in range(100):
+        taken += sum(asked(process, 2) for process in fleet.processes)
+        fleet.pass_time(1.0)
+    assert 80 <= taken <= 100
+
+
+def test_who_shares_no_more_counts_alone() -> None:
+    fleet = Fleet(2, models=[limited(10)])
+    first, second = fleet.processes
+    asked(second, 8)
+    fleet.pass_time(3.0)
+    asked(first, 1)
+    first.keeper.detach(first.router)
+    with first.router.step():
+        first.router.replica.stand_alone()
+    assert asked(first, 20) == 9

@@ -280,3 +280,22 @@ def test_at_rest_little_is_said() -> None:
     before = len(fleet.processes[0].client.asked)
     fleet.pass_time(20.0, 0.2)
     assert len(fleet.processes[0].client.asked) - before <= 11
+
+
+def test_an_emptied_store_is_told_which_configuration_is_the_one() -> None:
+    fleet = Fleet(1, models=TWO, fingerprints=["only"])
+    fleet.shelf.empty("second")
+    fleet.pass_time(5.0)
+    assert any('"only"' in str(entry.value) for entry in fleet.shelf.entries.values())
+
+
+def test_who_was_cut_off_is_not_taken_for_the_one_that_read_its_configuration_last() -> None:
+    fleet = Fleet(1, models=TWO)
+    late = fleet.join("old")
+    fleet.cut(late)
+    fleet.clock.advance(1.0)
+    fleet.join("new")
+    fleet.pass_time(5.0)
+    fleet.cut(late, None)
+    fleet.pass_time(5.0)
+    assert [p.told().count("configuration_differs") for p in fleet.processes] == [0, 1, 0]
