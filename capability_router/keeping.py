@@ -46,32 +46,38 @@ class KeepingRouter(ObservedRouter):
             ImportError: If it needs an extra that is not installed; the message names it.
             ValueError: If the address cannot be one of a store.
         """
-        # Here and not above: most routers keep to themselves.
-        from capability_router.storage.attendants import Attendants  # noqa: PLC0415 - said above
-        from capability_router.storage.opening import open_store  # noqa: PLC0415 - as above
-
-        if isinstance(state, str):
-            state = StateSpec(Secret(state))
-        store = open_store(state) if state is None or isinstance(state, StateSpec) else state
+        store = _opened(state)
         self._stop_sharing()
+        with self.step():
+            self.replica.stand_alone()
         if store is not None:
+            # Here and not above: most routers keep to themselves.
+            from capability_router.storage.attendants import Attendants  # noqa: PLC0415 - said above
+
             self._attendants = Attendants(self, store, self._fingerprint)
             self._attendants.start(_START_S)
 
     def configure(self, blueprint: Blueprint) -> None:
-        """Become what a configuration says; see ``ObservedRouter.configure``."""
-        super().configure(blueprint)
+        """Become what a configuration says; see ``ObservedRouter.configure``.
+
+        Raises:
+            ImportError: If its state needs an extra that is not installed; nothing has changed
+                then.
+        """
         state = blueprint.state
         address = None if state is None else (state.url.reveal(), state.namespace)
+        store = _opened(state) if address != self._address else None
+        super().configure(blueprint)
         if address != self._address:
             self._address = address
-            self.share_state(state)
+            self.share_state(store)
 
     def close(self) -> None:
         """Give back what is reserved, and close the connectors that the configuration names.
 
         What they hold is written before. Those that were handed over by code are their owner's to
-        close. The router goes on, alone, and tells the closed ones of nothing more.
+        close. The router goes on, alone, and tells the closed ones of nothing more; of a strict
+        limit it has nothing left then.
         """
         self._stop_sharing()
         super().close()
@@ -86,3 +92,14 @@ class KeepingRouter(ObservedRouter):
         self._fingerprint = sha256(path.read_bytes()).hexdigest()[:16]
         if self._attendants is not None:
             self._attendants.keeper.follow(self._fingerprint)
+
+
+def _opened(state: str | StateSpec | StateStore | None) -> StateStore | None:
+    if isinstance(state, str):
+        state = StateSpec(Secret(state))
+    if state is not None and not isinstance(state, StateSpec):
+        return state
+    # Here and not above: most routers keep to themselves.
+    from capability_router.storage.opening import open_store  # noqa: PLC0415 - said above
+
+    return open_store(state)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
+from contextlib import ExitStack
+from logging import getLogger
 from threading import Event, Thread
 from weakref import WeakSet, ref
 
@@ -13,6 +15,7 @@ from capability_router.storage.store import StateStore, StoreError
 
 __all__ = ["Attendants"]
 
+_LOG = getLogger(__name__)
 _TURN_S = 0.2
 """Seconds between two looks at what is to be told; what is urgent is told at once."""
 _LISTEN_S = 1.0
@@ -78,9 +81,19 @@ class Attendants:
         router = self._router()
         if router is not None and not self._stopped.is_set():
             # A thread that has not come along may have held their locks.
-            self._awake, self._met = Event(), Event()
+            self._awake, self._stopped, self._met = Event(), Event(), Event()
             self.keeper.start_anew(router)
             self.start()
+
+    def hold(self, stack: ExitStack) -> None:
+        """Let no thread be within a step of the router, until something is over.
+
+        Args:
+            stack: What ends it.
+        """
+        router = self._router()
+        if router is not None:
+            stack.enter_context(router.step())
 
     def _wake(self) -> None:
         self._awake.set()
@@ -88,7 +101,12 @@ class Attendants:
     def _tell(self) -> None:
         while not self._stopped.is_set() and (router := self._router()) is not None:
             self._awake.clear()
-            self.keeper.turn(router)
+            try:
+                self.keeper.turn(router)
+            # A mistake must not end the sharing without a word: the next turn tries again.
+            except Exception:  # noqa: BLE001 - said above
+                _LOG.exception("shared state could not be told")
+                self._stopped.wait(_DEAF_S)
             del router
             if self.keeper.met:
                 self._met.set()
@@ -98,7 +116,9 @@ class Attendants:
         while not self._stopped.is_set():
             try:
                 news = self._store.listen(_LISTEN_S)
-            except StoreError:
+            except Exception as error:  # noqa: BLE001 - it may be the store of somebody else
+                if not isinstance(error, StoreError):
+                    _LOG.exception("news of shared state could not be heard")
                 self.keeper.be_deaf()
                 self._stopped.wait(_DEAF_S)
                 continue
@@ -119,11 +139,21 @@ def _close_all() -> None:
         attendants.close()
 
 
+def _hold_all() -> None:
+    """Before a fork: a guard that another thread has then would never be free in the child."""
+    for attendants in list(_everywhere):
+        attendants.hold(_held)
+
+
 def _start_all_anew() -> None:
+    _held.close()
     for attendants in list(_everywhere):
         attendants.start_anew()
 
 
+_held = ExitStack()
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_all_anew)
+    os.register_at_fork(
+        before=_hold_all, after_in_parent=_held.close, after_in_child=_start_all_anew
+    )

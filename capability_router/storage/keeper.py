@@ -26,6 +26,7 @@ from capability_router.storage.store import (
     News,
     StateStore,
     StoreError,
+    StoreFault,
     Write,
 )
 from capability_router.storage.store_clock import StoreClock
@@ -230,6 +231,10 @@ class Keeper:
             answer = self._store.exchange(exchange)
         except StoreError as error:
             self._lose(router, error)
+            return
+        # It may be the store of somebody else, who has promised not to raise anything else.
+        except Exception as error:  # noqa: BLE001 - said above
+            self._lose(router, StoreError(StoreFault.BROKEN, f"{type(error).__name__}: {error}"))
             return
         received_at = self._time.now()
         with router.step():

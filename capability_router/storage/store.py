@@ -49,6 +49,8 @@ class StoreFault(StrEnum):
     """The key space or the file belongs to something else."""
     CORRUPT = "corrupt"
     """What is kept cannot be read."""
+    BROKEN = "broken"
+    """The store raised what it should not."""
 
 
 class StoreError(Exception):

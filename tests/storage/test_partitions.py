@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from random import Random
 from threading import Event, Thread
@@ -15,6 +15,7 @@ from capability_router.engine.limits import Limit, Unit
 from capability_router.engine.model import Model
 from capability_router.router import CapabilityRouter
 from capability_router.storage.redis_store import RedisStore
+from capability_router.storage.store import Answer, Exchange, News
 from tests.storage.proxy import Proxy
 
 CHAT = ("chat-completion",)
@@ -89,18 +90,31 @@ def test_no_more_calls_are_made_than_there_are_whoever_is_cut_off(
     assert 0 < sum(caller.calls for caller in callers) <= LIMIT
 
 
-def test_no_call_waits_for_a_store_that_says_nothing(
+def test_no_call_waits_for_a_store_that_says_nothing(proxies: list[Proxy], namespace: str) -> None:
+    # So patient that whoever waited for it would not come to an end in this test.
+    patient = RedisStore(f"redis://127.0.0.1:{proxies[0].port}", namespace=namespace, timeout_s=600)
+    router = CapabilityRouter()
+    router.register(Model("beta/free", CHAT, limits=(Limit(Unit.REQUESTS, 10_000),)))
+    router.share_state(patient)
+    proxies[0].swallow()
+    router.deactivate("beta/free")
+    assert proxies[0].swallowed.wait(LONG_S)
+    router.recover("beta/free")
+    for _ in range(400):
+        router.call("chat-completion", lambda model: model.id)
+    assert router.state_lost is None
+    proxies[0].heal()
+    router.close()
+
+
+def test_a_store_is_lost_and_returns_and_both_are_said(
     routers: list[CapabilityRouter], proxies: list[Proxy]
 ) -> None:
     router = routers[0]
-    router.register(Model("beta/free", CHAT))
     lost = waiter(router, EventType.STATE_STORE_LOST)
     proxies[0].swallow()
-    served = [router.call("chat-completion", lambda model: model.id) for _ in range(400)]
-    assert len(served) == 400
     assert lost.wait(LONG_S)
     assert router.state_lost is not None
-    assert router.call("chat-completion", lambda model: model.id)
     returned = waiter(router, EventType.STATE_STORE_RETURNED)
     proxies[0].heal()
     assert returned.wait(LONG_S)
@@ -123,3 +137,44 @@ def test_what_was_learnt_while_cut_off_reaches_the_others_afterwards(
     proxies[0].heal()
     assert heard.wait(LONG_S)
     assert [s.reason for s in second.pool("chat-completion").get_standby()] == ["seen while alone"]
+
+
+class Raising:
+    """A store of somebody who has not read the contract."""
+
+    def exchange(self, exchange: Exchange) -> Answer:
+        raise RuntimeError("not as promised")
+
+    def listen(self, timeout_s: float) -> Sequence[News]:
+        raise RuntimeError("not as promised")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_store_that_raises_what_it_should_not_is_lost_and_ends_no_thread() -> None:
+    router = CapabilityRouter()
+    router.register(Model("alpha/x", CHAT))
+    router.share_state(Raising())
+    lost = router.state_lost
+    assert lost is not None
+    assert "RuntimeError: not as promised" in str(lost)
+    assert router.call("chat-completion", lambda model: model.id) == "alpha/x"
+    router.close()
+
+
+def test_a_router_that_goes_over_to_another_store_counts_there_what_it_has_used(
+    namespace: str, valkey_url: str
+) -> None:
+    router = CapabilityRouter()
+    router.register(Model("alpha/x", CHAT, limits=(Limit(Unit.REQUESTS, LIMIT),)))
+    router.share_state(RedisStore(valkey_url, namespace=f"{namespace}-1"))
+    router.call("chat-completion", lambda model: model.id)
+    router.share_state(RedisStore(valkey_url, namespace=f"{namespace}-2"))
+    router.close()
+    other = CapabilityRouter()
+    other.register(Model("alpha/x", CHAT, limits=(Limit(Unit.REQUESTS, LIMIT),)))
+    other.share_state(RedisStore(valkey_url, namespace=f"{namespace}-2"))
+    (forecast,) = other.pool("chat-completion").forecast()
+    other.close()
+    assert forecast.taken == 1
