@@ -16,7 +16,8 @@ from capability_router.router import CapabilityRouter
 from capability_router.storage.keeper import Keeper
 from capability_router.storage.store import StoreError, StoreFault
 from capability_router.testing import ManualClock
-from tests.storage.shelf import Client, Shelf
+from tests.storage.model import Shared
+from tests.storage.shelf import Client
 
 REQUEST = CompletionRequest("chat-completion")
 MOST_ROUNDS = 20
@@ -77,7 +78,8 @@ class Fleet:
         fingerprints: Sequence[str] = ("",),
     ) -> None:
         self.clock = ManualClock(now=1_000.0)
-        self.shelf = Shelf(self.clock, ahead_s=7.0)
+        # Its clock is seven seconds ahead of that of the processes' host.
+        self.shelf = Shared(lambda: self.clock.wall() + 7.0)
         self.models, self.providers, self.policy = models, providers, policy
         self.processes: list[Process] = []
         for number in range(processes):
@@ -104,7 +106,6 @@ class Fleet:
 
     def kill(self, process: Process) -> None:
         self.processes.remove(process)
-        self.shelf.clients.remove(process.client)
 
     def cut(self, process: Process, fault: StoreFault | None = StoreFault.UNREACHABLE) -> None:
         process.client.cut = fault

@@ -65,11 +65,16 @@ class Shared:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.lock = Condition(RLock())
+        self.told: list[News] = []
+        self.empty("model")
+
+    def empty(self, name: str) -> None:
+        """Forget everything, and be another store."""
+        self.name = name
         self.sequence = 1
         self.entries: dict[str, Entry] = {}
         self.limits: dict[tuple[str, float, int], Limit] = {}
         self.claims: dict[str, Held] = {}
-        self.told: list[News] = []
 
     def exchange(self, exchange: Exchange) -> Answer:
         with self.lock:
@@ -93,7 +98,7 @@ class Shared:
             self.told.append(news)
             self.lock.notify_all()
         entries = tuple(self.entries.values()) if exchange.snapshot else None
-        return Answer(now, "model", self.sequence, written, shares, claimed, entries)
+        return Answer(now, self.name, self.sequence, written, shares, claimed, entries)
 
     def write(self, write: Write, before: int, now: float, changed: dict[str, Entry]) -> Entry:
         there = self.entries.get(write.key)

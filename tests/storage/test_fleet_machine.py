@@ -55,7 +55,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.open.append((process, lease))
         if lease.model.id == LIMITED.id:
             self.in_all += 1
-            self.admitted.append(self.fleet.shelf.now())
+            self.admitted.append(self.fleet.shelf.clock())
         if lease.probe and not lease.panic and process.router.replica.permits.needed:
             self.check_trial(process, lease)
             trial = lease.pool.name, lease.model.id
@@ -160,7 +160,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def lose_news(self, number: int) -> None:
-        self.process(number).client.waiting.clear()
+        self.process(number).client.lose_news()
 
     @rule(seconds=st.sampled_from([0.3, 2.5, 11.0, 61.0]))
     def wait(self, seconds: float) -> None:
@@ -169,7 +169,7 @@ class FleetMachine(RuleBasedStateMachine):
     @invariant()
     def strict_limits_hold(self) -> None:
         assert self.in_all <= EVER
-        now = self.fleet.shelf.now()
+        now = self.fleet.shelf.clock()
         while self.admitted and self.admitted[0] <= now - WINDOW_S:
             self.admitted.popleft()
         assert len(self.admitted) <= ROLLING

@@ -151,7 +151,7 @@ def test_who_leaves_gives_back_what_it_had_reserved() -> None:
     first, second = fleet.processes
     asked(first, 3)
     first.keeper.detach(first.router)
-    (record,) = fleet.shelf.records.values()
+    (record,) = fleet.shelf.limits.values()
     assert record.used == {0: 3}
     assert len(record.holds) == 1
     assert second.active() == ["alpha/x"]

@@ -236,7 +236,7 @@ def test_news_that_were_lost_are_read_again() -> None:
     first, second = fleet.processes
     first.router.deactivate("alpha/x")
     first.keeper.turn(first.router)
-    second.client.waiting.clear()
+    second.client.lose_news()
     fleet.pass_time(5.0)
     assert second.reasons() == {"alpha/x": "manual"}
 
