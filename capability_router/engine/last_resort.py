@@ -5,14 +5,16 @@ Both are told, because a user gets something else than was asked for, or the ris
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from capability_router.engine.choice import Why
 from capability_router.engine.events import EventType, Outbox, RoutingEvent
 from capability_router.engine.lease import Lease
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.request import CompletionRequest
+from capability_router.engine.rotation import Degrade
 from capability_router.engine.topology import Topology
+from capability_router.engine.tree import CapabilityTree
 
 __all__ = ["LastResort"]
 
@@ -72,7 +74,7 @@ class LastResort:
     ) -> Iterator[tuple[CapabilityPool, str, list[str]]]:
         """Iterate over pools of related nodes, with the node and whom not to take there."""
         if request.pool is None:
-            for other in self._topology.related(node, pools[0].rotation_policy.degrade):
+            for other in _related(self._topology.tree, node, pools[0].rotation_policy.degrade):
                 for pool in self._topology.covering(other):
                     barred = pool.inquiry.barred(node, pools[0].preferences)
                     yield pool, other, [*tried, *barred]
@@ -82,3 +84,13 @@ def _early(lease: Lease, now: float) -> RoutingEvent:
     order = lease.trial.order if lease.trial else None
     told = EventType.PANIC, lease.pool.name, lease.model.id, now
     return RoutingEvent(*told) if order is None else RoutingEvent(*told, order.reason, order.until)
+
+
+def _related(tree: CapabilityTree, node: str, ways: Iterable[Degrade]) -> Iterator[str]:
+    """Yield the paths of the nodes that may stand in for a node, best first."""
+    ancestors = tree.get_ancestors(node)
+    for way in ways:
+        if way is Degrade.ANCESTORS:
+            yield from (above.path for above in ancestors)
+        elif ancestors:
+            yield from (path for path in ancestors[0].children if path != node)

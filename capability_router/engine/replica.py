@@ -125,7 +125,7 @@ class Replica:
             if order is None:
                 topology.take_provider_back(scope.name)
             else:
-                topology.drain(scope.name, order.reason, order.until)
+                topology.drain(scope.name, order.reason, order.until, self.now())
         elif scope.name not in topology.models:
             return
         elif order is None:

@@ -51,7 +51,8 @@ class Steering(Foresight):
         with self._guard:
             self._check_provider(provider)
             until = self._until(for_s)
-            self._topology.drain(provider, reason, inf if until is None else until)
+            now = self.world.clock.now()
+            self._topology.drain(provider, reason, inf if until is None else until, now)
         self._publish()
 
     def recover(self, name: str) -> None:

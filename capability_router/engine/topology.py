@@ -5,7 +5,7 @@ Knows no request and no lease. The caller holds the guard and publishes the even
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 from capability_router.engine.accounts import Accounts
@@ -23,7 +23,7 @@ from capability_router.engine.membership import PoolPreferences, placed, places_
 from capability_router.engine.model import Model
 from capability_router.engine.pool import CapabilityPool
 from capability_router.engine.providers import Providers
-from capability_router.engine.rotation import Degrade, RotationPolicy
+from capability_router.engine.rotation import RotationPolicy
 from capability_router.engine.state import ModelState
 from capability_router.engine.tree import CapabilityTree
 
@@ -162,8 +162,8 @@ class Topology:
         orders = [pool.send_away(model, reason, until) for pool in self._of_model[model_id]]
         # A cooldown is for now; what a person has fixed is for pools that come as well.
         if until is not None or all(order.until == inf for order in orders):
-            orders = orders or [Order(reason, inf if until is None else until, probe=False)]
-            self.by_hand[Scope("model", model_id)] = orders[0]
+            fixed = orders or [Order(reason, until or inf, probe=False)]
+            self.by_hand[Scope("model", model_id)] = fixed[0]
 
     def send_provider_away(self, provider: str, order: Order, now: float) -> None:
         """Move every model of a provider to standby."""
@@ -172,21 +172,22 @@ class Topology:
         until = order.until if order.until < inf else None
         self.providers.of(provider).send_away(order.reason, until)
 
-    def drain(self, provider: str, reason: str, until: float) -> None:
+    def drain(self, provider: str, reason: str, until: float, now: float) -> None:
         """Move every model of a provider to standby, also those that come later.
 
         Args:
             provider: Its id.
             reason: Why.
-            until: Monotonic seconds when they are active again; ``inf`` if only by hand.
+            until: Monotonic seconds when they serve again; ``inf`` if only by hand.
+            now: Monotonic seconds.
         """
         order = Order(reason, until, whole_provider=True, probe=False)
         self.by_hand[Scope("provider", provider)] = order
         for model in self.models_of(provider):
             if not self._of_model[model.id]:
                 self.covering(model.capabilities[0])
-        for pool in self.pools_with(provider)[:1]:
-            self.send_provider_away(provider, order, pool.now())
+        if self.models_of(provider):
+            self.send_provider_away(provider, order, now)
 
     def lift_by_hand(self, model_id: str) -> None:
         """End what a person has ordered about a model, and nothing else that holds it."""
@@ -292,15 +293,6 @@ class Topology:
         pools = tuple(p for at in up for p in self._at_node.get(at, ()) if p in declared)
         pools = self._covering[node] = pools or (self._implicit_pool(node),)
         return pools
-
-    def related(self, node: str, ways: Iterable[Degrade]) -> Iterator[str]:
-        """Yield the paths of the nodes that may stand in for a node, best first."""
-        ancestors = self.tree.get_ancestors(node)
-        for way in ways:
-            if way is Degrade.ANCESTORS:
-                yield from (above.path for above in ancestors)
-            elif ancestors:
-                yield from (path for path in ancestors[0].children if path != node)
 
     def drawing_on(self, scope: Scope) -> list[CapabilityPool]:
         """Return the pools whose requests draw on the limits of a model, provider or pool."""

@@ -125,8 +125,8 @@ def held_order(entry: Entry, clock: StoreClock) -> HeldOrder:
         UnreadableError: If it is something else.
     """
     values = unpack(entry)
+    pool, model, reason = _of_order(entry.key)
     try:
-        _, pool, model, reason = _parts(entry.key)
         order = Order(
             reason,
             _own(values["until"], clock),
@@ -145,10 +145,8 @@ def held_by(key: str, order: Order) -> HeldOrder:
     Raises:
         UnreadableError: If the key says nothing of the kind.
     """
-    parts = _parts(key)
-    if len(parts) != 4:
-        raise UnreadableError(f"{key} names no pool and model")
-    return HeldOrder(parts[1], parts[2], order, 0)
+    pool, model, _ = _of_order(key)
+    return HeldOrder(pool, model, order, 0)
 
 
 def held_model(key: str) -> tuple[Scope, str]:
@@ -157,10 +155,8 @@ def held_model(key: str) -> tuple[Scope, str]:
     Raises:
         UnreadableError: If the key says nothing of the kind.
     """
-    parts = _parts(key)
-    if len(parts) != 4:
-        raise UnreadableError(f"{key} names no pool, model and reason")
-    return Scope("model", parts[2]), parts[3]
+    _, model, reason = _of_order(key)
+    return Scope("model", model), reason
 
 
 def packed_by_hand(order: Order, clock: StoreClock) -> str:
@@ -208,6 +204,14 @@ def _until(order: Order, clock: StoreClock) -> float | None:
 
 def _own(until: float | None, clock: StoreClock) -> float:
     return inf if until is None else clock.to_own(float(until))
+
+
+def _of_order(key: str) -> tuple[str, str, str]:
+    """Pool, model and reason."""
+    parts = _parts(key)
+    if len(parts) != 4:
+        raise UnreadableError(f"{key} names no pool, model and reason")
+    return parts[1], parts[2], parts[3]
 
 
 def _parts(key: str) -> list[str]:
