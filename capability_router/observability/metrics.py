@@ -102,6 +102,12 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemin",
         )
+        self._state_store_lost = Gauge(
+            "capability_router_state_store_lost",
+            "1 while the store of shared state cannot be used, 0 otherwise.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
 
     def count(self, item: RoutingEvent | Decision) -> None:
         """Take note of one record."""
@@ -134,6 +140,8 @@ class Metrics:
 
     def _count_event(self, event: RoutingEvent) -> None:
         self._events.labels(event.type, *self._pools(event.pool)).inc()
+        if event.type in (EventType.STATE_STORE_LOST, EventType.STATE_STORE_RETURNED):
+            self._state_store_lost.set(event.type is EventType.STATE_STORE_LOST)
         member = event.pool, event.model
         if event.type is EventType.POOL_MEMBERSHIP_CHANGED and event.reason == "removed":
             self._active.remove(*member)

@@ -7,7 +7,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from capability_router import CapabilityRouter, FailureKind, Model, Price, Prometheus
 from capability_router.engine.outcome import Failure, Usage
 from capability_router.observability.metrics import MOST_SERIES
+from capability_router.storage.keeper import Keeper
+from capability_router.storage.store import StoreFault
 from capability_router.testing.clock import ManualClock
+from tests.storage.model import Shared
+from tests.storage.shelf import Client
 
 NODE = "generation.text-generation.chat-completion"
 Sample = tuple[dict[str, str], float]
@@ -141,6 +145,22 @@ def test_labels_stay_bounded_however_many_models_come_and_go(counted: Counted) -
     assert len(attempts) == MOST_SERIES + 1
     other = {"model": "other", "provider": "other", "pool": "other", "outcome": "served"}
     assert [value for labels, value in attempts if labels == other] == [7.0]
+
+
+def test_a_store_of_shared_state_that_is_gone_can_be_alarmed_on(counted: Counted) -> None:
+    assert counted.shown("state_store_lost") == [({}, 0.0)]
+    shelf = Shared(counted.clock.wall)
+    client = Client(shelf)
+    keeper = Keeper(client, counted.clock, lambda: None)
+    keeper.attach(counted.router)
+    keeper.turn(counted.router)
+    client.cut = StoreFault.UNREACHABLE
+    keeper.turn(counted.router)
+    assert counted.shown("state_store_lost") == [({}, 1.0)]
+    client.cut = None
+    counted.clock.advance(5.0)
+    keeper.turn(counted.router)
+    assert counted.shown("state_store_lost") == [({}, 0.0)]
 
 
 def test_name_that_is_taken_is_refused_by_the_registry() -> None:
