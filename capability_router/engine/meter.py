@@ -80,8 +80,8 @@ class Meter:
         """Allow another amount in the same window; what has been taken stays taken."""
         self.limit = limit
         self.capacity = int(limit.amount * (NANO if limit.unit is Unit.USD else 1))
-        strict = self.shared is not None and limit.strict
-        self.ceiling = min(self.ceiling, self.capacity) if strict else self.capacity
+        self.ceiling = self.capacity
+        self._keep_to_what_is_held()
 
     @property
     def spent(self) -> bool:
@@ -280,7 +280,7 @@ class Meter:
     ) -> None:
         """Take in how the limit stands for all processes together.
 
-        What this process has told until then is ``noted``, and part of ``used``.
+        What this process has told until then has been noted as told, and is part of ``used``.
 
         Args:
             used: What all have used in the current window.
@@ -309,7 +309,7 @@ class Meter:
         """Of a strict limit, take no more than is reserved and not yet told as used."""
         if self.shared is not None and self.limit.strict:
             left = max(0, self.shared.held - sum(self.untold().values()))
-            self.ceiling = self.taken + left
+            self.ceiling = min(self.capacity, self.taken + left)
 
     def _wall(self, now: float, wall: float) -> float:
         return wall if self.shared is None else now + self.shared.ahead_s

@@ -95,19 +95,7 @@ class Metrics:
             ("type", "pool"),
             registry=registry,
         )
-        self._active = Gauge(
-            "capability_router_model_active",
-            "1 for a member of a pool that serves, 0 for one on standby.",
-            ("pool", "model"),
-            registry=registry,
-            multiprocess_mode="livemin",
-        )
-        self._state_store_lost = Gauge(
-            "capability_router_state_store_lost",
-            "1 while the store of shared state cannot be used, 0 otherwise.",
-            registry=registry,
-            multiprocess_mode="livemax",
-        )
+        self._active, self._state_store_lost = _gauges(registry)
 
     def count(self, item: RoutingEvent | Decision) -> None:
         """Take note of one record."""
@@ -149,6 +137,24 @@ class Metrics:
             self._active.labels(*member).set(1)
         elif event.type in _STANDBY and event.model:
             self._active.labels(*member).set(0)
+
+
+def _gauges(registry: CollectorRegistry) -> tuple[Gauge, Gauge]:
+    """Make the metrics of what is so now: who serves, and whether shared state is lost."""
+    active = Gauge(
+        "capability_router_model_active",
+        "1 for a member of a pool that serves, 0 for one on standby.",
+        ("pool", "model"),
+        registry=registry,
+        multiprocess_mode="livemin",
+    )
+    lost = Gauge(
+        "capability_router_state_store_lost",
+        "1 while the store of shared state cannot be used, 0 otherwise.",
+        registry=registry,
+        multiprocess_mode="livemax",
+    )
+    return active, lost
 
 
 class _Bounded:

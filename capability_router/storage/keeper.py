@@ -116,12 +116,12 @@ class Keeper:
         """Tell the store of nothing more, and give back what is held."""
         router.emitter.unsubscribe(self._note)
         with router.step():
-            replica = router.replica
-            exchange = self._gathered(replica, leaving=True)
-            replica.permits.needed = False
-            replica.permits.granted.clear()
+            exchange = self._gathered(router.replica, leaving=True)
         if self.lost is None and exchange is not None:
             self._ask(router, exchange)
+        with router.step():
+            # Only now, for the answer has asked for permits once more.
+            router.replica.permits.needed = False
 
     def start_anew(self, router: Router) -> None:
         """Be another process, as a fork is: what the first has reserved is not for this one."""

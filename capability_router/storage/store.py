@@ -212,7 +212,8 @@ class Answer:
         shares: For each draw, in order, how the limit stands now.
         claimed: The keys of the claims that this process holds now.
         entries: Every entry that has not expired, if they were asked for; else None.
-        corrupt: Keys whose values could not be read: each counts as absent, and was dropped.
+        corrupt: Keys whose values could not be read: each counts as absent, and was dropped. Of a
+            file that was damaged as a whole, the name under which it is kept now.
     """
 
     now: float

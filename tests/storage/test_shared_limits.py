@@ -1,5 +1,6 @@
 """Limits that processes share: what all of them use together, and what each has reserved."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -168,6 +169,18 @@ def test_what_was_reserved_in_a_store_that_was_emptied_is_reserved_no_more() -> 
         taken += sum(asked(process, 2) for process in fleet.processes)
         fleet.pass_time(1.0)
     assert 80 <= taken <= 100
+
+
+def test_a_limit_that_becomes_strict_leaves_nothing_until_something_is_reserved() -> None:
+    fleet = Fleet(1, models=[limited(100)])
+    (process,) = fleet.processes
+    assert asked(process, 3) == 3
+    fleet.pass_time(3.0)
+    (meter,) = process.router.replica.meters()
+    meter.change(replace(meter.limit, strict=True))
+    assert process.ask() == ""
+    fleet.pass_time(3.0)
+    assert process.ask() == "alpha/x"
 
 
 def test_who_shares_no_more_counts_alone() -> None:

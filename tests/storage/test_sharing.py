@@ -219,6 +219,16 @@ def test_what_both_learnt_while_they_were_cut_off_comes_together_when_the_store_
     assert first.told().count("state_store_returned") == 1
 
 
+def test_who_shares_no_more_has_its_own_trials() -> None:
+    fleet = Fleet(2, models=TWO)
+    first = fleet.processes[0]
+    first.ask(FailureKind.RATE_LIMITED, 30.0)
+    fleet.settle()
+    first.keeper.detach(first.router)
+    fleet.clock.advance(31.0)
+    assert first.ask() == "alpha/x"
+
+
 def test_news_before_the_first_exchange_are_read_with_it() -> None:
     fleet = Fleet(1, models=TWO)
     late = fleet.join()
